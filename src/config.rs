@@ -1,0 +1,164 @@
+//! What can be set, its default and its reason. Values only: what a file says is turned into these in `config/load.rs`.
+
+use std::time::Duration;
+
+use crate::detect::prefixes::Prefixes;
+
+pub mod ports;
+
+pub use ports::PortSet;
+
+/// Everything an operator can set, checked and resolved: no names, no strings left to interpret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whether offenders are blocked or only reported.
+    pub mode: Mode,
+    /// Name of our nftables table, family `inet`: a letter, then letters, digits and `_`; at most 31 characters.
+    pub table: String,
+    /// What becomes of blocks when the daemon ends.
+    pub on_exit: OnExit,
+    /// What only a scanner sends.
+    pub trigger: Trigger,
+    /// When a source is an offender.
+    pub detect: Detect,
+    /// What a block is.
+    pub block: Block,
+    /// Sources that are never blocked.
+    pub allow: Prefixes,
+    /// Destinations behind this gateway that are guarded as this host is.
+    pub protect: Prefixes,
+    /// How packets come to us.
+    pub queue: Queue,
+    /// What happens to a packet when we cannot judge it.
+    pub fail: Fail,
+}
+
+/// Whether offenders are blocked or only reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Offenders are blocked.
+    Enforce,
+    /// Nothing is dropped and nobody is blocked; the log says what `Enforce` would have done.
+    Observe,
+}
+
+/// What becomes of blocks when the daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExit {
+    /// They stay in the kernel and run out on time.
+    Keep,
+    /// They are lifted and our table goes.
+    Remove,
+}
+
+/// What only a scanner sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// TCP ports that nobody serves.
+    pub tcp: PortSet,
+    /// UDP ports that nobody serves.
+    pub udp: PortSet,
+    /// Whether TCP packets that no honest stack sends (NULL, FIN, XMAS, SYN+FIN) count at any port.
+    pub stealth: bool,
+}
+
+/// When a source is an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detect {
+    /// So many distinct (destination, port) contacts within `window` make an offender; 1 to `MAX_THRESHOLD`.
+    pub threshold: u8,
+    /// How long one contact counts.
+    pub window: Duration,
+    /// So many sources are remembered at most; memory does not grow past this.
+    pub max_sources: u32,
+    /// An IPv6 source is the network of this prefix length, 48 to 128.
+    pub ipv6_prefix: u8,
+}
+
+/// What a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// How long it lasts; whole seconds, at least one.
+    pub time: Duration,
+    /// So many blocks at most; past this the one nearest its end makes room.
+    pub max: u32,
+}
+
+/// How packets come to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Queue number of the first worker; the others follow.
+    pub first: u16,
+    /// Number of queues, and of workers; 1 to `MAX_QUEUES`.
+    pub count: u16,
+    /// Packets that wait in one queue at most.
+    pub length: u32,
+}
+
+/// What happens to a packet when we cannot judge it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fail {
+    /// Its queue is full.
+    pub queue_full: QueueFull,
+    /// No daemon listens.
+    pub no_daemon: NoDaemon,
+}
+
+/// What happens to a packet whose queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueFull {
+    /// It goes on, unjudged.
+    Open,
+    /// It is dropped.
+    Closed,
+}
+
+/// What happens to a packet when no daemon listens to its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoDaemon {
+    /// It goes on, unjudged (`bypass`).
+    Pass,
+    /// It is dropped.
+    Drop,
+}
+
+/// Above this a source's distinct contacts are no longer told apart in its record of fixed size.
+pub const MAX_THRESHOLD: u8 = 12;
+/// More workers than this have nothing to do: one judges hundreds of thousands of packets a second.
+pub const MAX_QUEUES: u16 = 32;
+
+/// `PortSentry` 1.2's shipped TCP list.
+const TCP_TRIGGERS: [u16; 26] = [
+    1, 11, 15, 79, 111, 119, 143, 540, 635, 1080, 1524, 2000, 5742, 6667, 12345, 12346, 20034, 27665, 31337, 32771, 32772,
+    32773, 32774, 40421, 49724, 54320,
+];
+/// `PortSentry` 1.2's shipped UDP list.
+const UDP_TRIGGERS: [u16; 21] = [
+    1, 7, 9, 69, 161, 162, 513, 635, 640, 641, 700, 37444, 34555, 31335, 32770, 32771, 32772, 32773, 32774, 31337, 54321,
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            table: String::from("nftrap"),
+            on_exit: OnExit::Keep,
+            trigger: Trigger {
+                tcp: TCP_TRIGGERS.into_iter().collect(),
+                udp: UDP_TRIGGERS.into_iter().collect(),
+                stealth: true,
+            },
+            detect: Detect {
+                threshold: 1,
+                window: Duration::from_secs(600),
+                max_sources: 131_072,
+                ipv6_prefix: 64,
+            },
+            block: Block { time: Duration::from_secs(600), max: 131_072 },
+            allow: Prefixes::default(),
+            protect: Prefixes::default(),
+            queue: Queue { first: 3100, count: 2, length: 8192 },
+            fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
+        }
+    }
+}

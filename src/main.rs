@@ -1,0 +1,3 @@
+//! The entry; everything is in the library.
+
+fn main() {}
