@@ -122,8 +122,8 @@ pub enum NoDaemon {
     Drop,
 }
 
-/// Above this a source's distinct contacts are no longer told apart in its record of fixed size.
-pub const MAX_THRESHOLD: u8 = 12;
+/// A record remembers eight contacts, and evidence of half weight takes one more than the threshold.
+pub const MAX_THRESHOLD: u8 = 7;
 /// More workers than this have nothing to do: one judges hundreds of thousands of packets a second.
 pub const MAX_QUEUES: u16 = 32;
 

@@ -1,5 +1,10 @@
 //! nftrap: a port scan ends at its first probe.
 
+pub mod cli;
 pub mod config;
 pub mod detect;
+pub mod daemon;
+pub mod kernel;
+pub mod packet;
+pub mod report;
 pub mod time;
