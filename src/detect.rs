@@ -1,3 +1,69 @@
-//! Decides: which source is an offender, and for how long. Pure: no clock, no I/O, no kernel, no logging.
+//! Decides what a packet makes of its source. Pure: no clock, no I/O, no kernel, no logging; the daemon and a replay of a capture
+//! call the same function.
+
+use crate::packet::Packet;
+use crate::time::Moment;
 
 pub mod prefixes;
+pub mod probe;
+pub mod source;
+pub mod table;
+
+use prefixes::Prefixes;
+use probe::Probe;
+use source::{Grouping, Source};
+use table::{ScanTable, Standing, Threshold};
+
+/// What is remembered, and the rules by which it is judged.
+#[derive(Debug)]
+pub struct Detector {
+    /// The shared memory of sources.
+    pub table: ScanTable,
+    /// What makes an offender.
+    pub threshold: Threshold,
+    /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
+    pub allow: Prefixes,
+}
+
+/// What is to be done about a packet's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// An honest host may send this: nothing is remembered.
+    Innocent,
+    /// Evidence, and not yet enough of it.
+    Watch,
+    /// The source became an offender: block it, then drop the packet.
+    Block(Offence),
+    /// The source is blocked already: drop the packet.
+    StillBlocked,
+}
+
+/// Why a source is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offence {
+    /// Who is blocked.
+    pub source: Source,
+    /// The probe that decided.
+    pub probe: Probe,
+    /// So many distinct contacts counted.
+    pub hits: u8,
+    /// Until then it is blocked.
+    pub until: Moment,
+}
+
+impl Detector {
+    /// Judges `packet`, which the ruleset found suspicious, at `now`.
+    #[must_use]
+    pub fn observe(&self, now: Moment, packet: &Packet, grouping: &Grouping) -> Decision {
+        let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
+        if self.allow.contains(probe.source) {
+            return Decision::Innocent;
+        }
+        let source = Source::of(probe.source, grouping);
+        match self.table.observe(now, source, (&probe.contact, probe.kind.weight()), &self.threshold) {
+            Standing::Watched(_) => Decision::Watch,
+            Standing::Offender { hits, until } => Decision::Block(Offence { source, probe, hits, until }),
+            Standing::Blocked(_) => Decision::StillBlocked,
+        }
+    }
+}

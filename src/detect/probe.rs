@@ -1,0 +1,183 @@
+//! What a suspicious packet is evidence of. Which packets are suspicious at all is the ruleset's choice; here they are named
+//! and weighed, and those that an honest host may send are let go even so.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::packet::{Packet, TcpFlags, Transport};
+
+/// One contact that only a scanner makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Who sends, as the packet says.
+    pub source: IpAddr,
+    /// What was asked for. Two packets to the same place are one contact, however often they are sent.
+    pub contact: Contact,
+    /// How it was asked for.
+    pub kind: Kind,
+}
+
+/// A place that somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contact {
+    /// The address.
+    pub destination: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port; 0 where it cannot be read.
+    pub port: u16,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Not told: the header is hidden.
+    Unknown,
+}
+
+/// How a place was asked for, in the words of scanners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A TCP SYN: a connect or half-open scan.
+    Syn,
+    /// A TCP packet without any flag.
+    Null,
+    /// FIN alone.
+    Fin,
+    /// FIN, PSH and URG, or other flags that need an ACK and have none.
+    Xmas,
+    /// SYN with FIN.
+    SynFin,
+    /// ACK without a connection: an ACK or window scan, or a late segment of a flow that conntrack forgot.
+    Ack,
+    /// FIN and ACK without a connection: Uriel Maimon's scan, or a late segment likewise.
+    Maimon,
+    /// A UDP datagram.
+    Udp,
+    /// A transport header out of reach behind fragments or extension headers.
+    Hidden,
+}
+
+/// How much a probe says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// No honest host sends this here.
+    Full,
+    /// A late segment looks the same; it takes another contact beside it.
+    Half,
+}
+
+impl Probe {
+    /// What `packet` is evidence of; nothing, if an honest host may send it.
+    #[must_use]
+    pub fn read(packet: &Packet) -> Option<Self> {
+        let (protocol, port, kind) = match packet.transport {
+            Transport::Tcp { to, flags, .. } => (Protocol::Tcp, to, tcp_kind(flags)?),
+            Transport::Udp { to, .. } => (Protocol::Udp, to, Kind::Udp),
+            Transport::Hidden => (Protocol::Unknown, 0, Kind::Hidden),
+            Transport::Other(_) => return None,
+        };
+        let contact = Contact { destination: packet.destination, protocol, port };
+        Some(Self { source: packet.source, contact, kind })
+    }
+}
+
+/// An RST, and a SYN with an ACK, are answers: to us, or to somebody who forged our address. They prove nothing.
+fn tcp_kind(flags: TcpFlags) -> Option<Kind> {
+    const FIN: u8 = TcpFlags::FIN;
+    const SYN: u8 = TcpFlags::SYN;
+    const ACK: u8 = TcpFlags::ACK;
+    const ECN: u8 = 0xc0; // ECE and CWR say nothing about the connection (RFC 3168)
+    if flags.any(TcpFlags::RST) {
+        return None;
+    }
+    match (flags.0 & (SYN | ACK | FIN), flags.0 & !ECN) {
+        (SYN, _) => Some(Kind::Syn),
+        (_, 0) => Some(Kind::Null),
+        (_, FIN) => Some(Kind::Fin),
+        (both, _) if both & SYN != 0 && both & FIN != 0 => Some(Kind::SynFin),
+        (both, _) if both & SYN != 0 => None,
+        (0 | FIN, _) => Some(Kind::Xmas),
+        (ACK, _) => Some(Kind::Ack),
+        (_, _) => Some(Kind::Maimon),
+    }
+}
+
+impl Kind {
+    /// How much it says.
+    #[must_use]
+    pub const fn weight(self) -> Weight {
+        match self {
+            Self::Ack | Self::Maimon => Weight::Half,
+            Self::Syn | Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Udp | Self::Hidden => Weight::Full,
+        }
+    }
+
+    /// Its name in a log line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Null => "null",
+            Self::Fin => "fin",
+            Self::Xmas => "xmas",
+            Self::SynFin => "syn+fin",
+            Self::Ack => "ack",
+            Self::Maimon => "maimon",
+            Self::Udp => "udp",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_tcp_flags_has_its_name_or_is_an_answer() {
+        const PSH: u8 = 0x08;
+        const URG: u8 = 0x20;
+        for (flags, kind) in [
+            (0x02, Some(Kind::Syn)),
+            (0xc2, Some(Kind::Syn)), // with ECN, as honest hosts send it
+            (0x02 | PSH, Some(Kind::Syn)),
+            (0x00, Some(Kind::Null)),
+            (0xc0, Some(Kind::Null)),
+            (0x01, Some(Kind::Fin)),
+            (0x01 | PSH | URG, Some(Kind::Xmas)),
+            (PSH, Some(Kind::Xmas)),
+            (0x03, Some(Kind::SynFin)),
+            (0x13, Some(Kind::SynFin)),
+            (0x10, Some(Kind::Ack)),
+            (0x10 | PSH, Some(Kind::Ack)),
+            (0x11, Some(Kind::Maimon)),
+            (0x12, None),
+            (0x04, None),
+            (0x14, None),
+            (0x06, None),
+        ] {
+            assert_eq!(tcp_kind(TcpFlags(flags)), kind, "flags {flags:#04x}");
+        }
+    }
+}

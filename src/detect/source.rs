@@ -1,0 +1,130 @@
+//! Who sends: one IPv4 address, or one IPv6 network. What is remembered and what is blocked is a source.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::Ipv6Net;
+
+/// One IPv4 address or one IPv6 network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The network's first address; an IPv4 address in its mapped form.
+    network: Ipv6Addr,
+    prefix: u8,
+}
+
+/// Which addresses are taken together as one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// Prefix length of an IPv6 source: whoever has one address of a /64 has all of them.
+    pub ipv6_prefix: u8,
+    /// Our own links' networks. A neighbour there is one address, for its network is also ours and our router's.
+    pub on_link: Vec<Ipv6Net>,
+}
+
+const ALL_BITS: u8 = 128;
+
+impl Source {
+    /// The source that `address` belongs to.
+    #[must_use]
+    pub fn of(address: IpAddr, grouping: &Grouping) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self { network: v4.to_ipv6_mapped(), prefix: ALL_BITS },
+            IpAddr::V6(v6) if grouping.is_neighbour(v6) => Self { network: v6, prefix: ALL_BITS },
+            IpAddr::V6(v6) => Self::network(v6, grouping.ipv6_prefix),
+        }
+    }
+
+    /// From its raw parts: a network's address, and a prefix length of at most 128.
+    #[must_use]
+    pub fn network(address: Ipv6Addr, prefix: u8) -> Self {
+        let prefix = prefix.min(ALL_BITS);
+        let mask = u128::MAX.checked_shl(u32::from(ALL_BITS.saturating_sub(prefix))).unwrap_or(0);
+        Self { network: Ipv6Addr::from_bits(address.to_bits() & mask), prefix }
+    }
+
+    /// Back from the address that stands for it in a kernel set, where networks have that prefix length.
+    #[must_use]
+    pub fn of_key(address: IpAddr, ipv6_prefix: u8) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self { network: v4.to_ipv6_mapped(), prefix: ALL_BITS },
+            IpAddr::V6(v6) => {
+                let network = Self::network(v6, ipv6_prefix);
+                if network.network == v6 { network } else { Self::network(v6, ALL_BITS) }
+            }
+        }
+    }
+
+    /// The address that stands for it in a kernel set: its own, or its network's first.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        IpAddr::V6(self.network).to_canonical()
+    }
+
+    /// The same, always in IPv6 form, with the prefix length: what `network` takes.
+    #[must_use]
+    pub const fn parts(&self) -> (Ipv6Addr, u8) {
+        (self.network, self.prefix)
+    }
+}
+
+impl Grouping {
+    fn is_neighbour(&self, address: Ipv6Addr) -> bool {
+        address.is_unicast_link_local() || self.on_link.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// An address, or a network with its prefix length.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix {
+            ALL_BITS => self.address().fmt(f),
+            prefix => write!(f, "{}/{prefix}", self.network),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(address: &str) -> String {
+        let grouping = Grouping { ipv6_prefix: 64, on_link: vec!["2001:db8:0:5::/64".parse().unwrap()] };
+        Source::of(address.parse().unwrap(), &grouping).to_string()
+    }
+
+    #[test]
+    fn an_ipv4_address_stands_for_itself() {
+        assert_eq!(source("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn all_addresses_of_a_64_are_one_source() {
+        assert_eq!(source("2001:db8::1"), "2001:db8::/64");
+        assert_eq!(source("2001:db8::ffff:2"), "2001:db8::/64");
+        assert_ne!(source("2001:db8:0:1::1"), source("2001:db8::1"));
+    }
+
+    #[test]
+    fn a_neighbour_is_one_address_and_not_our_whole_link() {
+        assert_eq!(source("fe80::1"), "fe80::1");
+        assert_eq!(source("2001:db8:0:5::1"), "2001:db8:0:5::1");
+    }
+
+    #[test]
+    fn a_source_comes_back_from_its_kernel_set() {
+        let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
+        for address in ["192.0.2.1", "2001:db8:1:2:3:4:5:6", "fe80::1"] {
+            let source = Source::of(address.parse().unwrap(), &grouping);
+            assert_eq!(Source::of_key(source.address(), 64), source);
+        }
+    }
+
+    #[test]
+    fn any_prefix_length_is_taken() {
+        let address: Ipv6Addr = "ffff:ffff::1".parse().unwrap();
+        assert_eq!(Source::network(address, 0).to_string(), "::/0");
+        assert_eq!(Source::network(address, 200).to_string(), "ffff:ffff::1");
+        assert_eq!(Source::network(address, 48).to_string(), "ffff:ffff::/48");
+    }
+}

@@ -1,0 +1,222 @@
+//! The scan table: which places each source asked for lately, and whether it is blocked. Shared by the workers, and bounded:
+//! forged addresses can fill it, never grow it.
+//!
+//! Records lie in buckets of [`WAYS`], chosen by a keyed hash, as lines do in a processor's cache. **Who is forgotten first:**
+//! when a new source meets a full bucket, the source of that bucket that has been silent longest and is not blocked; if all are
+//! blocked, the one whose block ends first (the kernel goes on blocking it; only the table forgets). Without the
+//! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytemuck::Zeroable;
+
+use super::probe::{Contact, Weight};
+use super::source::Source;
+use crate::time::Moment;
+
+/// So many locks that two workers seldom meet at one.
+const SHARDS: usize = 64;
+/// Records in a bucket: enough that a table nearly full forgets little too early, few enough to search in one go.
+const WAYS: usize = 8;
+/// Contacts remembered of a source; one more than the highest threshold, for evidence of half weight.
+const CONTACTS: usize = 8;
+
+/// Memory of one source, as stated in the README.
+pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
+
+const _: () = assert!(BYTES_PER_SOURCE == 104, "the README states it");
+
+/// The shared memory of sources and their evidence.
+#[derive(Debug)]
+pub struct ScanTable {
+    shards: Vec<Mutex<Box<[Bucket]>>>,
+    hasher: ahash::RandomState,
+}
+
+/// Secret numbers for the hash. Whoever knows them can choose addresses that fall into one bucket.
+#[derive(Clone, Copy)]
+pub struct Seeds(pub u64, pub u64);
+
+/// What makes an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threshold {
+    /// So many distinct contacts of full weight; with any of half weight among them, one more.
+    pub contacts: u8,
+    /// How long one contact counts.
+    pub window: Duration,
+    /// How long an offender is blocked.
+    pub block: Duration,
+}
+
+/// What the table says of a source after one more contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// So many contacts count; not enough.
+    Watched(u8),
+    /// With this contact it became an offender, and counts as blocked from now on.
+    Offender {
+        /// So many contacts made it one.
+        hits: u8,
+        /// Until then it is blocked.
+        until: Moment,
+    },
+    /// It is an offender already, until then.
+    Blocked(Moment),
+}
+
+/// Records that share a place, one of them forgotten when one more comes.
+#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
+#[repr(C)]
+struct Bucket([Record; WAYS]);
+
+/// One source. Times are microseconds of a `Moment` plus one; 0 is never.
+#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
+#[repr(C)]
+struct Record {
+    network: [u64; 2],
+    last_seen: u64,
+    blocked_until: u64,
+    contacts: [Remembered; CONTACTS],
+    prefix: u8,
+}
+
+/// One contact: a fingerprint whose lowest bit says "of full weight", and the second it was last made.
+#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
+#[repr(C)]
+struct Remembered {
+    fingerprint: u32,
+    second: u32,
+}
+
+/// The lowest bit of a fingerprint: this contact was made at full weight.
+const FULL: u32 = 1;
+
+impl ScanTable {
+    /// Room for at most `sources`, rounded down to whole buckets but at least 512. Memory is reserved now and touched when used.
+    #[must_use]
+    pub fn new(sources: u32, seeds: Seeds) -> Self {
+        let sources = usize::try_from(sources).unwrap_or(usize::MAX);
+        let buckets = sources.checked_div(SHARDS.saturating_mul(WAYS)).unwrap_or(0).max(1);
+        let shards = (0..SHARDS).map(|_| Mutex::new(bytemuck::zeroed_slice_box(buckets))).collect();
+        let hasher = ahash::RandomState::with_seeds(seeds.0, seeds.1, !seeds.0, !seeds.1);
+        Self { shards, hasher }
+    }
+
+    /// One more `contact` by `source` at `now`; remembers it, and says what that makes of the source.
+    #[must_use]
+    pub fn observe(&self, now: Moment, source: Source, (contact, weight): (&Contact, Weight), rule: &Threshold) -> Standing {
+        let fingerprint = self.fingerprint(contact, weight);
+        // There is a record for every source; without one there is no evidence either.
+        self.with_record(now, source, |record| record.observe(now, fingerprint, rule)).unwrap_or(Standing::Watched(0))
+    }
+
+    /// Counts `source` as blocked until then, whatever is known of it: at start, for blocks the kernel already has.
+    pub fn set_blocked(&self, now: Moment, source: Source, until: Moment) {
+        self.with_record(now, source, |record| (record.last_seen, record.blocked_until) = (ticks(now), ticks(until)));
+    }
+
+    /// Takes back that `source` is blocked, because the kernel did not take the block; its evidence stays.
+    pub fn unblock(&self, now: Moment, source: Source) {
+        self.with_record(now, source, |record| record.blocked_until = 0);
+    }
+
+    fn with_record<T>(&self, now: Moment, source: Source, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        let hash = self.hasher.hash_one(source);
+        let shard = self.shards.get(low_bits(hash, SHARDS))?;
+        // A thread that panicked here left a record of plain numbers, any of which is a valid record.
+        let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = low_bits(hash.rotate_left(32), buckets.len());
+        Some(act(buckets.get_mut(at)?.record_of(source, now)?))
+    }
+
+    fn fingerprint(&self, contact: &Contact, weight: Weight) -> u32 {
+        let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
+        let hash = u32::from_le_bytes([a, b, c, d]) & !FULL;
+        match weight {
+            Weight::Full => hash | FULL,
+            Weight::Half => hash,
+        }
+    }
+}
+
+/// A number below `below`, evenly spread if the low half of `hash` is.
+fn low_bits(hash: u64, below: usize) -> usize {
+    let below = u64::try_from(below).unwrap_or(u64::MAX);
+    let scaled = (hash & u64::from(u32::MAX)).saturating_mul(below) >> 32;
+    usize::try_from(scaled).unwrap_or(usize::MAX)
+}
+
+impl Bucket {
+    /// The record of `source`: its own, or a free one, or the one that is forgotten for it.
+    fn record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
+        let (network, prefix) = source.parts();
+        let (high, low) = halves(network.to_bits());
+        let found = self.0.iter().position(|r| r.network == [high, low] && r.prefix == prefix);
+        if let Some(at) = found {
+            return self.0.get_mut(at);
+        }
+        let victim = self.0.iter_mut().min_by_key(|record| record.rank(now))?;
+        *victim = Record { network: [high, low], prefix, ..Record::zeroed() };
+        Some(victim)
+    }
+}
+
+fn halves(bits: u128) -> (u64, u64) {
+    let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+    (u64::try_from(bits >> 64).unwrap_or(0), low)
+}
+
+impl Record {
+    /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
+    fn rank(&self, now: Moment) -> (bool, u64) {
+        let blocked = self.blocked_until > ticks(now);
+        (blocked, if blocked { self.blocked_until } else { self.last_seen })
+    }
+
+    fn observe(&mut self, now: Moment, fingerprint: u32, rule: &Threshold) -> Standing {
+        self.last_seen = ticks(now);
+        if self.blocked_until > ticks(now) {
+            return Standing::Blocked(moment(self.blocked_until));
+        }
+        let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
+        self.remember(fingerprint, seconds(now));
+        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest.max(1));
+        let full = counting().filter(|contact| contact.fingerprint & FULL != 0).count();
+        let hits = u8::try_from(counting().count()).unwrap_or(u8::MAX);
+        if full < usize::from(rule.contacts) && hits <= rule.contacts {
+            return Standing::Watched(hits);
+        }
+        let until = now.plus(rule.block);
+        // The block answers for this evidence: a source is not blocked twice for the same contacts.
+        (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], ticks(until));
+        Standing::Offender { hits, until }
+    }
+
+    /// Notes a contact in its own place, or over the one made longest ago.
+    fn remember(&mut self, fingerprint: u32, second: u32) {
+        let same = |contact: &&mut Remembered| contact.second != 0 && (contact.fingerprint ^ fingerprint) & !FULL == 0;
+        if let Some(known) = self.contacts.iter_mut().find(same) {
+            *known = Remembered { fingerprint: known.fingerprint | fingerprint, second };
+        } else if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
+            *oldest = Remembered { fingerprint, second };
+        }
+    }
+}
+
+/// Microseconds, plus one so that 0 can mean never; the end of time after half a million years.
+fn ticks(moment: Moment) -> u64 {
+    u64::try_from(moment.since_start().as_micros()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+fn moment(ticks: u64) -> Moment {
+    Moment::from_start(Duration::from_micros(ticks.saturating_sub(1)))
+}
+
+/// Seconds, plus one so that 0 can mean never; the end of time after 136 years.
+fn seconds(moment: Moment) -> u32 {
+    u32::try_from(moment.since_start().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
+use super::super::probe::Protocol;
+use super::super::source::Grouping;
+use super::*;
+
+const SEEDS: Seeds = Seeds(1, 2);
+const RULE: Threshold =
+    Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60) };
+
+fn source(n: u32) -> Source {
+    let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
+    Source::of(std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).into(), &grouping)
+}
+
+fn port(port: u16) -> Contact {
+    Contact { destination: "192.0.2.1".parse().unwrap(), protocol: Protocol::Tcp, port }
+}
+
+fn at(second: u64) -> Moment {
+    Moment::from_start(Duration::from_secs(second))
+}
+
+fn ask(table: &ScanTable, second: u64, to: u16, contacts: u8) -> Standing {
+    table.observe(at(second), source(1), (&port(to), Weight::Full), &Threshold { contacts, ..RULE })
+}
+
+#[test]
+fn the_first_contact_makes_an_offender_where_one_is_enough() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 5, 111, 1), Standing::Offender { hits: 1, until: at(65) });
+    assert_eq!(ask(&table, 6, 112, 1), Standing::Blocked(at(65)));
+}
+
+#[test]
+fn a_block_ends_on_time_and_its_evidence_with_it() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, until: at(60) });
+    assert_eq!(ask(&table, 59, 3, 2), Standing::Blocked(at(60)));
+    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
+}
+
+#[test]
+fn retransmits_of_one_contact_count_once() {
+    let table = ScanTable::new(1024, SEEDS);
+    for second in 0..50 {
+        assert_eq!(ask(&table, second, 111, 2), Standing::Watched(1));
+    }
+}
+
+#[test]
+fn a_contact_stops_counting_when_the_window_has_passed() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 601, 2, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 1201, 1, 2), Standing::Offender { hits: 2, until: at(1261) });
+}
+
+#[test]
+fn evidence_of_half_weight_takes_one_contact_more() {
+    let table = ScanTable::new(1024, SEEDS);
+    let ask = |to, weight| table.observe(at(0), source(1), (&port(to), weight), &RULE);
+    assert_eq!(ask(1, Weight::Half), Standing::Watched(1));
+    assert_eq!(ask(1, Weight::Half), Standing::Watched(1));
+    assert_eq!(ask(2, Weight::Half), Standing::Offender { hits: 2, until: at(60) });
+}
+
+#[test]
+fn a_contact_made_again_at_full_weight_has_it() {
+    let table = ScanTable::new(1024, SEEDS);
+    let ask = |weight| table.observe(at(0), source(1), (&port(1), weight), &RULE);
+    assert_eq!(ask(Weight::Half), Standing::Watched(1));
+    assert_eq!(ask(Weight::Full), Standing::Offender { hits: 1, until: at(60) });
+}
+
+#[test]
+fn the_highest_threshold_can_be_reached_by_half_weights() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { contacts: crate::config::MAX_THRESHOLD, ..RULE };
+    let last = u16::from(rule.contacts);
+    for to in 0..last {
+        let standing = table.observe(at(0), source(1), (&port(to), Weight::Half), &rule);
+        assert_eq!(standing, Standing::Watched(u8::try_from(to).unwrap() + 1));
+    }
+    let standing = table.observe(at(0), source(1), (&port(last), Weight::Half), &rule);
+    assert!(matches!(standing, Standing::Offender { .. }), "{standing:?}");
+}
+
+#[test]
+fn a_block_that_the_kernel_refused_can_be_tried_again() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
+    table.unblock(at(0), source(1));
+    assert!(matches!(ask(&table, 1, 2, 1), Standing::Offender { .. }));
+}
+
+#[test]
+fn a_flood_of_sources_does_not_grow_it() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { contacts: 2, ..RULE };
+    for n in 0..100_000 {
+        let standing = table.observe(at(u64::from(n / 1000)), source(n), (&port(1), Weight::Full), &rule);
+        assert_eq!(standing, Standing::Watched(1));
+    }
+    let held: usize = table.shards.iter().map(|s| s.lock().unwrap().iter().map(|b| b.0.len()).sum::<usize>()).sum();
+    assert_eq!(held, 1024);
+}
+
+#[test]
+fn the_silent_are_forgotten_before_the_busy_and_the_blocked() {
+    let table = ScanTable::new(512, SEEDS); // one bucket a shard
+    let rule = Threshold { contacts: 2, ..RULE };
+    let see = |second, n, to, rule: &Threshold| table.observe(at(second), source(n), (&port(to), Weight::Full), rule);
+    assert!(matches!(see(0, 1, 1, &RULE), Standing::Offender { .. }));
+    assert_eq!(see(0, 2, 1, &rule), Standing::Watched(1));
+    for n in 3..20_000 {
+        let _: Standing = see(1, n, 1, &rule);
+        assert_eq!(see(1, 2, 1, &rule), Standing::Watched(1)); // stays busy
+    }
+    assert_eq!(see(2, 1, 2, &rule), Standing::Blocked(at(60)), "the blocked one is remembered");
+    assert!(matches!(see(2, 2, 2, &rule), Standing::Offender { hits: 2, .. }), "and the busy one, too");
+    assert_eq!(see(2, 3, 2, &rule), Standing::Watched(1), "the silent one is not");
+}
+
+#[test]
+fn many_threads_count_as_one() {
+    let table = ScanTable::new(1024, SEEDS);
+    let offences = std::thread::scope(|scope| {
+        let ask = |thread: u16| {
+            let table = &table;
+            move || (0..7).filter(|to| matches!(ask(table, 0, thread * 7 + to, 7), Standing::Offender { .. })).count()
+        };
+        let threads: Vec<_> = (0..4).map(|thread| scope.spawn(ask(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(offences, 1, "28 contacts, 7 make an offender, and then it is blocked");
+}
