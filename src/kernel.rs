@@ -1,0 +1,10 @@
+//! The edge to the kernel: its clock, its queues, its sets, its links. Everything that is `unsafe` is behind this door.
+
+pub mod block_set;
+pub mod clock;
+pub mod links;
+pub mod netlink;
+pub mod nft;
+pub mod queue;
+pub mod ruleset;
+pub mod xt_queue;

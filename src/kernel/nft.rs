@@ -1,0 +1,153 @@
+//! Runs `nft`: to load the ruleset at start and on reload, to put the queues in and out of force, to read the blocks that are there.
+//! Takes milliseconds; never on a packet's way.
+
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ruleset::{self, Method};
+use super::{block_set, queue, xt_queue};
+use crate::config::Config;
+
+/// Why the ruleset is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum NftError {
+    /// `nft` cannot be started.
+    #[error("cannot run nft: is the package nftables installed?")]
+    NotRun(#[source] io::Error),
+    /// `nft` refused, and says why.
+    #[error("nft refuses the ruleset: {0}")]
+    Refused(String),
+    /// Neither way to a queue works.
+    #[error("this kernel can queue neither by nft_queue ({native}) nor by xt_NFQUEUE ({xt})")]
+    NoQueue {
+        /// What nft says.
+        native: String,
+        /// What the kernel says.
+        xt: io::Error,
+    },
+    /// `nft` answered something else than it should.
+    #[error("cannot read what nft lists of set {0}")]
+    Listing(&'static str),
+}
+
+/// Loads the whole table, with nothing queued: one transaction, all or nothing.
+pub fn load(config: &Config) -> Result<(), NftError> {
+    run(&[ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config)].concat()).map(|_output| ())
+}
+
+/// Sends packets to the queues, by the way that this kernel has.
+pub fn arm(config: &Config) -> Result<Method, NftError> {
+    let native = match run(&ruleset::arm(config)) {
+        Ok(_) => return Ok(Method::Native),
+        Err(NftError::Refused(reason)) => reason,
+        Err(error) => return Err(error),
+    };
+    run(&ruleset::disarm(config))?;
+    for i in 0..config.queue.count {
+        let number = config.queue.first.saturating_add(i);
+        xt_queue::append_rule(&config.table, &ruleset::queue_chain(i), number, config.fail.no_daemon)
+            .map_err(|xt| NftError::NoQueue { native: native.clone(), xt })?;
+    }
+    Ok(Method::Xt)
+}
+
+/// Sends nothing to the queues any more; what waits there still gets its verdict.
+pub fn disarm(config: &Config) -> Result<(), NftError> {
+    run(&ruleset::disarm(config)).map(|_output| ())
+}
+
+/// Removes what is ours. The table itself goes only if nobody in this namespace has packets queued: with its base chains the
+/// kernel would drop them, whoever they belong to.
+pub fn remove(config: &Config) -> Result<(), NftError> {
+    let table = format!("inet {}", config.table);
+    let text = if queue::states().is_empty() {
+        format!("delete table {table}\n")
+    } else {
+        let sets = [block_set::SET_V4, block_set::SET_V6].map(|set| format!("flush set {table} {set}\n"));
+        format!("flush table {table}\n{}", sets.concat())
+    };
+    run(&text).map(|_output| ())
+}
+
+/// The blocks that the kernel has, with the time left to each. Elements without an end are the operator's, and left out.
+pub fn blocks(config: &Config) -> Result<Vec<(IpAddr, Duration)>, NftError> {
+    let mut found = Vec::new();
+    for set in [block_set::SET_V4, block_set::SET_V6] {
+        let output = run_with(&["-j", "list", "set", "inet", &config.table, set], "")?;
+        found.extend(parse_elements(&output.stdout).ok_or(NftError::Listing(set))?);
+    }
+    Ok(found)
+}
+
+fn parse_elements(json: &[u8]) -> Option<Vec<(IpAddr, Duration)>> {
+    let listing: Value = serde_json::from_slice(json).ok()?;
+    let set = listing.get("nftables")?.as_array()?.iter().find_map(|object| object.get("set"))?;
+    let elements = set.get("elem").and_then(Value::as_array);
+    Some(elements.into_iter().flatten().filter_map(|element| parse_element(element.get("elem")?)).collect())
+}
+
+fn parse_element(element: &Value) -> Option<(IpAddr, Duration)> {
+    let left = Duration::from_secs(element.get("expires")?.as_u64()?);
+    Some((element.get("val")?.as_str()?.parse().ok()?, left))
+}
+
+/// The ports that this namespace's own flows leave from; Linux's default where it cannot be read.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "a kernel setting is a file")]
+pub fn ephemeral_ports() -> RangeInclusive<u16> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ports = text.split_whitespace().filter_map(|word| word.parse().ok());
+    match (ports.next(), ports.next()) {
+        (Some(low), Some(high)) if low <= high => low..=high,
+        _ => 32_768..=60_999,
+    }
+}
+
+fn run(ruleset: &str) -> Result<Output, NftError> {
+    run_with(&["-f", "-"], ruleset)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that starts nft")]
+fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
+    // Debian keeps nft where an ordinary user's PATH does not look.
+    let start = |program| {
+        let mut command = Command::new(program);
+        command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn()
+    };
+    let mut nft = start("nft").or_else(|_| start("/usr/sbin/nft")).map_err(NftError::NotRun)?;
+    if let Some(mut stdin) = nft.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(NftError::NotRun)?;
+    }
+    let output = nft.wait_with_output().map_err(NftError::NotRun)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let reason = String::from_utf8_lossy(&output.stderr);
+    let first = reason.lines().find(|line| line.contains("Error")).unwrap_or(&reason);
+    Err(NftError::Refused(first.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_read_with_the_time_left_and_the_operators_own_are_not() {
+        let json = br#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"set": {"family": "inet", "name": "block4",
+            "elem": [{"elem": {"val": "192.0.2.1", "timeout": 600, "expires": 42}}, "192.0.2.9"]}}]}"#;
+        let blocks = parse_elements(json).unwrap();
+        assert_eq!(blocks, vec![("192.0.2.1".parse().unwrap(), Duration::from_secs(42))]);
+    }
+
+    #[test]
+    fn an_empty_set_has_no_blocks_and_nonsense_is_an_error() {
+        assert_eq!(parse_elements(br#"{"nftables": [{"set": {"name": "block4"}}]}"#), Some(Vec::new()));
+        assert_eq!(parse_elements(b"nothing"), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! The ruleset's text: `nft/nftrap.nft` with the config's values filled in. Pure: what runs it is in `kernel/nft.rs`.
+
+use std::fmt::Write as _;
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+
+use crate::config::{Config, Mode, NoDaemon, PortSet};
+
+const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
+
+/// What nobody serves on purpose, at any port: TCP that no honest stack sends.
+const STEALTH: &str = "        tcp flags & (syn | rst | ack) == 0 goto spread\n        \
+                       tcp flags & (fin | syn) == fin | syn goto spread";
+/// Source ports of UDP servers whose late answers must not be taken for a scan: the well-known ones, and SSDP, STUN, `IPsec` and mDNS.
+const ANSWERING: &str = "1-1023, 1900, 3478, 4500, 5353";
+/// Room in the kernel sets beside our own blocks: the operator's, and those that ran out and are not swept up yet.
+const SPARE_ELEMENTS: u32 = 65_536;
+
+/// How packets are sent to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// nftables' own `queue` statement.
+    Native,
+    /// The xt target `NFQUEUE`, where the kernel has no `nft_queue`.
+    Xt,
+}
+
+/// The whole table, with nothing sent to a queue yet. `ephemeral`: the ports that this host's own flows leave from.
+#[must_use]
+pub fn table(config: &Config, ephemeral: &RangeInclusive<u16>) -> String {
+    let drop = match config.mode {
+        Mode::Enforce => "drop",
+        Mode::Observe => "",
+    };
+    let mask = u128::MAX << u32::from(128_u8.saturating_sub(config.detect.ipv6_prefix).min(127));
+    TEMPLATE
+        .replace("%queue_chains%", per_queue(config, |i, _| format!("    chain {} {{ }}\n", queue_chain(i))).trim_end())
+        .replace("%stealth%", if config.trigger.stealth { STEALTH } else { "" })
+        .replace("%spread%", per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "))
+        .replace("%count%", &config.queue.count.to_string())
+        .replace("%size%", &config.block.max.saturating_add(SPARE_ELEMENTS).to_string())
+        .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
+        .replace("%ephemeral%", &format!("{}-{}", ephemeral.start(), ephemeral.end()))
+        .replace("%answering%", ANSWERING)
+        .replace("%drop%", drop)
+        .replace("%elements%", &elements(config))
+        .replace("%table%", &config.table)
+}
+
+/// Sends the packets of every queue chain to its queue, by nftables' own statement.
+#[must_use]
+pub fn arm(config: &Config) -> String {
+    let bypass = match config.fail.no_daemon {
+        NoDaemon::Pass => " bypass",
+        NoDaemon::Drop => "",
+    };
+    per_queue(config, |i, number| {
+        let chain = format!("inet {} {}", config.table, queue_chain(i));
+        format!("flush chain {chain}\nadd rule {chain} counter queue num {number}{bypass}\n")
+    })
+}
+
+/// Sends nothing to any queue: packets do what they do when no daemon listens.
+#[must_use]
+pub fn disarm(config: &Config) -> String {
+    per_queue(config, |i, _| {
+        let chain = format!("inet {} {}", config.table, queue_chain(i));
+        match config.fail.no_daemon {
+            NoDaemon::Pass => format!("flush chain {chain}\n"),
+            NoDaemon::Drop => format!("flush chain {chain}\nadd rule {chain} counter drop comment \"no daemon\"\n"),
+        }
+    })
+}
+
+/// Name of the chain that leads to the `i`-th queue.
+#[must_use]
+pub fn queue_chain(i: u16) -> String {
+    format!("queue{i}")
+}
+
+fn per_queue(config: &Config, line: impl Fn(u16, u16) -> String) -> String {
+    (0..config.queue.count).map(|i| line(i, config.queue.first.saturating_add(i))).collect()
+}
+
+fn elements(config: &Config) -> String {
+    let mut text = String::new();
+    let mut add = |set: &str, list: String| {
+        if !list.is_empty() {
+            // Writing to a String does not fail.
+            let (Ok(()) | Err(_)) = writeln!(text, "add element inet %table% {set} {{ {list} }}");
+        }
+    };
+    add("allow4", list(config.allow.v4()));
+    add("allow6", list(config.allow.v6()));
+    add("protected4", list(config.protect.v4()));
+    add("protected6", list(config.protect.v6()));
+    add("tcp_triggers", PortSet::to_string(&config.trigger.tcp));
+    add("udp_triggers", PortSet::to_string(&config.trigger.udp));
+    text
+}
+
+fn list(prefixes: &[impl ToString]) -> String {
+    prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPHEMERAL: RangeInclusive<u16> = 32_768..=60_999;
+
+    #[test]
+    fn every_variable_of_the_template_is_filled_in() {
+        let text = table(&Config::default(), &EPHEMERAL);
+        assert!(!text.contains('%'), "{text}");
+        assert!(text.contains("add element inet nftrap tcp_triggers { 1, 11, 15, 79, 111, "));
+        assert!(text.contains("mod 2 vmap { 0 : goto queue0, 1 : goto queue1 }"));
+        assert!(text.contains("ip6 saddr & ffff:ffff:ffff:ffff:: @block6 goto openers"));
+    }
+
+    #[test]
+    fn observing_drops_nothing() {
+        let config = Config { mode: Mode::Observe, ..Config::default() };
+        let dropping = |line: &&str| line.trim_end().ends_with("drop");
+        assert_eq!(table(&config, &EPHEMERAL).lines().find(dropping), None);
+        assert!(table(&Config::default(), &EPHEMERAL).lines().any(|line| dropping(&line)));
+    }
+
+    #[test]
+    fn no_base_chain_and_no_table_is_ever_deleted() {
+        let config = Config::default();
+        for text in [table(&config, &EPHEMERAL), arm(&config), disarm(&config)] {
+            assert!(!text.contains("delete ") && !text.contains("destroy "), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fail_mode_decides_what_happens_without_a_daemon() {
+        let mut config = Config::default();
+        assert!(arm(&config).contains("queue num 3101 bypass"));
+        config.fail.no_daemon = NoDaemon::Drop;
+        assert!(arm(&config).lines().all(|line| !line.contains("bypass")));
+        assert!(disarm(&config).contains("drop"));
+    }
+
+    #[test]
+    fn any_prefix_length_has_its_mask() {
+        let mut config = Config::default();
+        for (prefix, mask) in [(128, "& ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff @"), (48, "& ffff:ffff:ffff:: @")] {
+            config.detect.ipv6_prefix = prefix;
+            assert!(table(&config, &EPHEMERAL).contains(mask), "{mask}");
+        }
+    }
+}

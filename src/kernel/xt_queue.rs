@@ -1,0 +1,89 @@
+//! The queue rule for kernels that have no `nft_queue`: netfilter's older `NFQUEUE` target, in the same chain of the same table,
+//! through the compatibility layer. nft cannot write such a rule, so it is the one rule that we build ourselves.
+
+#![expect(unsafe_code, reason = "libnftnl's target expression has no safe wrapper")]
+
+use std::ffi::{CString, c_void};
+use std::io;
+use std::ptr;
+
+use nftnl::expr::{Counter, Expression};
+use nftnl::{Batch, Chain, FinalizedBatch, MsgType, ProtoFamily, Rule, Table};
+use nftnl_sys::{self as sys, nftnl_expr};
+
+use super::netlink::Netfilter;
+use crate::config::NoDaemon;
+
+/// The layout of `struct xt_NFQ_info_v3` (`linux/netfilter/xt_NFQUEUE.h`), padded to 8 bytes as the kernel wants it.
+#[repr(C)]
+struct Info {
+    first: u16,
+    count: u16,
+    flags: u16,
+    padding: u16,
+}
+
+const REVISION: u32 = 3;
+const BYPASS: u16 = 1;
+
+/// An expression that sends packets to one queue.
+struct XtQueue {
+    number: u16,
+    flags: u16,
+}
+
+impl Expression for XtQueue {
+    fn to_expr(&self, _rule: &Rule<'_>) -> ptr::NonNull<nftnl_expr> {
+        let info = Info { first: self.number, count: 1, flags: self.flags, padding: 0 };
+        // SAFETY: the strings are static; the info is allocated with malloc because libnftnl frees it with free, and
+        // belongs to the expression once set. An allocation that fails ends the process, as in the rest of nftnl.
+        unsafe {
+            let expr = sys::nftnl_expr_alloc(c"target".as_ptr());
+            let copy = libc::malloc(size_of::<Info>()).cast::<Info>();
+            if expr.is_null() || copy.is_null() {
+                std::process::abort();
+            }
+            copy.write(info);
+            sys::nftnl_expr_set_str(expr, attribute(sys::NFTNL_EXPR_TG_NAME), c"NFQUEUE".as_ptr());
+            sys::nftnl_expr_set_u32(expr, attribute(sys::NFTNL_EXPR_TG_REV), REVISION);
+            let size = u32::try_from(size_of::<Info>()).unwrap_or(0);
+            sys::nftnl_expr_set(expr, attribute(sys::NFTNL_EXPR_TG_INFO), copy.cast::<c_void>(), size);
+            ptr::NonNull::new_unchecked(expr)
+        }
+    }
+}
+
+/// Appends to `chain` of `table` (family `inet`) the rule that sends everything to queue `number`.
+pub fn append_rule(table: &str, chain: &str, number: u16, when_absent: NoDaemon) -> io::Result<()> {
+    let (table, chain) = (CString::new(table)?, CString::new(chain)?);
+    let table = Table::new(&table, ProtoFamily::Inet);
+    let chain = Chain::new(&chain, &table);
+    let mut rule = Rule::new(&chain);
+    let flags = match when_absent {
+        NoDaemon::Pass => BYPASS,
+        NoDaemon::Drop => 0,
+    };
+    rule.add_expr(&Counter);
+    rule.add_expr(&XtQueue { number, flags });
+    let mut batch = Batch::new();
+    batch.add(&rule, MsgType::Add);
+    send(&batch.finalize())
+}
+
+/// Sends a batch of one page, which stays one transaction; the first error the kernel reports is the outcome.
+fn send(batch: &FinalizedBatch) -> io::Result<()> {
+    let netfilter = Netfilter::open()?;
+    for page in batch {
+        netfilter.send(page)?;
+    }
+    let mut failure = None;
+    while let Some(report) = netfilter.next_report() {
+        failure = failure.or_else(|| (report.error != 0).then_some(report.error));
+    }
+    failure.map_or(Ok(()), |error| Err(io::Error::from_raw_os_error(error)))
+}
+
+/// libnftnl's attributes are small numbers of one type in the header and of another in the calls.
+fn attribute(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
