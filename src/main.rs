@@ -1,3 +1,7 @@
 //! The entry; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nftrap::cli::main()
+}

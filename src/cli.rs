@@ -1,0 +1,37 @@
+//! The command line: what can be asked of `nftrap`, and its exit status. The only place that prints.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod rules;
+mod run;
+
+/// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Guard this network namespace, in the foreground, until SIGTERM or SIGINT.
+    Run(run::Arguments),
+    /// Check a config file and say what is wrong with it.
+    Check(check::Arguments),
+    /// Print the ruleset that `run` would load, ready for `nft -f`.
+    Rules(rules::Arguments),
+}
+
+/// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+    }
+}

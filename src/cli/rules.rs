@@ -1,0 +1,32 @@
+//! `nftrap rules`: the ruleset that `run` would load, as text.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::run::config_of;
+use crate::kernel::{nft, ruleset};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The config file; without it, the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Leave out the rules that send packets to the queues, as nft must where the kernel has no `nft_queue`.
+    #[arg(long)]
+    no_queue: bool,
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to who calls it")]
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match config_of(arguments.config.as_deref()) {
+        Ok(config) => {
+            let queues = if arguments.no_queue { ruleset::disarm(&config) } else { ruleset::arm(&config) };
+            print!("{}{queues}", ruleset::table(&config, &nft::ephemeral_ports()));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            ExitCode::FAILURE
+        }
+    }
+}

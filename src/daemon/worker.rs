@@ -1,0 +1,124 @@
+//! One worker: one queue, one way to the block sets. A packet's way through user space is all here.
+//!
+//! Per packet: receive, parse, ask the scan table, verdict. For a new offender also one netlink transaction, before the verdict.
+//! Nothing else: no allocation, no other system call, no lock held over one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Sender;
+use log::error;
+
+use super::Shared;
+use crate::config::{Config, Mode, QueueFull};
+use crate::detect::{Decision, Offence};
+use crate::kernel::block_set::BlockSet;
+use crate::kernel::queue::{Message, Queue, Received, Verdict};
+use crate::packet;
+use crate::report::counters::{Counters, count};
+use crate::report::fact::Fact;
+
+/// So many failures to receive in a row, with no packet between them, mean that the socket is gone for good.
+const MAX_FAILURES: u32 = 10_000;
+
+pub(super) struct Worker {
+    queue: Queue,
+    pub(super) blocks: BlockSet,
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    mode: Mode,
+    /// What a packet gets that cannot be judged.
+    unjudged: Verdict,
+}
+
+impl Worker {
+    pub(super) fn new(queue: Queue, blocks: BlockSet, config: &Config, shared: &Arc<Shared>) -> Self {
+        let unjudged = match (config.mode, config.fail.queue_full) {
+            (Mode::Observe, _) | (_, QueueFull::Open) => Verdict::Accept,
+            (Mode::Enforce, QueueFull::Closed) => Verdict::Drop,
+        };
+        let (shared, counters) = (Arc::clone(shared), Arc::default());
+        Self { queue, blocks, shared, counters, mode: config.mode, unjudged }
+    }
+
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Judges packets until the daemon stops and nothing waits any more.
+    pub(super) fn run(mut self, facts: &Sender<Fact>) {
+        let mut failures = 0_u32;
+        while failures < MAX_FAILURES {
+            match self.queue.receive() {
+                Received::Packet(message) => {
+                    failures = 0;
+                    self.serve(message, facts);
+                }
+                Received::Nothing if self.shared.stop.load(Ordering::Acquire) => return,
+                Received::Nothing => failures = 0,
+                Received::Lost(_) => {
+                    failures = failures.saturating_add(1);
+                    count(&self.counters.lost);
+                }
+            }
+        }
+        error!("cannot receive from the queue any more");
+    }
+
+    fn serve(&mut self, message: Message, facts: &Sender<Fact>) {
+        count(&self.counters.packets);
+        // The detector's records are plain numbers, the block set starts each message anew: a panic leaves both usable.
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(message.get_payload(), facts)));
+        let verdict = judged.unwrap_or_else(|_| {
+            count(&self.counters.panics);
+            self.unjudged
+        });
+        count(if verdict == Verdict::Drop { &self.counters.dropped } else { &self.counters.accepted });
+        if self.queue.verdict(message, verdict).is_err() {
+            count(&self.counters.lost);
+        }
+    }
+
+    fn judge(&mut self, bytes: &[u8], facts: &Sender<Fact>) -> Verdict {
+        let Ok(packet) = packet::parse(bytes) else {
+            count(&self.counters.unreadable);
+            return self.unjudged;
+        };
+        let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.grouping.load());
+        match (decision, self.mode) {
+            (Decision::Innocent | Decision::Watch, _) | (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
+            (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,
+            (Decision::Block(offence), Mode::Enforce) => self.block(&offence, facts),
+            (Decision::Block(offence), Mode::Observe) => {
+                count(&self.counters.blocks);
+                self.tell(Fact::WouldBlock(offence), facts);
+                Verdict::Accept
+            }
+        }
+    }
+
+    /// The kernel set first, then the verdict: whatever follows the probe meets the block.
+    fn block(&mut self, offence: &Offence, facts: &Sender<Fact>) -> Verdict {
+        let now = self.shared.clock.now();
+        match self.blocks.add(now, &offence.source, offence.until) {
+            Ok(()) => {
+                count(&self.counters.blocks);
+                self.tell(Fact::Blocked(*offence), facts);
+            }
+            Err(error) => {
+                // The next probe tries again.
+                self.shared.detector.table.unblock(now, offence.source);
+                count(&self.counters.block_failures);
+                self.tell(Fact::NotBlocked(*offence, error), facts);
+            }
+        }
+        Verdict::Drop
+    }
+
+    fn tell(&self, fact: Fact, facts: &Sender<Fact>) {
+        if facts.try_send(fact).is_err() {
+            count(&self.counters.facts_lost);
+        }
+    }
+}

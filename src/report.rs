@@ -1,0 +1,5 @@
+//! What people and machines are told: facts from the workers, counters, log lines.
+
+pub mod counters;
+pub mod fact;
+pub mod logger;

@@ -1,0 +1,98 @@
+//! What was done, in numbers. Each worker has its own, so that counting costs no worker another's time.
+
+use std::fmt;
+use std::ops::Add;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One worker's counters. On cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Counters {
+    /// Packets received.
+    pub packets: AtomicU64,
+    /// Of them, let go.
+    pub accepted: AtomicU64,
+    /// Of them, dropped.
+    pub dropped: AtomicU64,
+    /// Of them, not to be read as an IP packet: they get the fail mode's verdict.
+    pub unreadable: AtomicU64,
+    /// Of them, those whose judgement panicked: likewise.
+    pub panics: AtomicU64,
+    /// Sources blocked; in observe mode, those that would be.
+    pub blocks: AtomicU64,
+    /// Sources that should be blocked, and the kernel did not take it.
+    pub block_failures: AtomicU64,
+    /// Reports of the kernel that a packet was lost: flushed before its verdict, or by an overrun.
+    pub lost: AtomicU64,
+    /// Facts that the writer was too busy to take.
+    pub facts_lost: AtomicU64,
+}
+
+/// Counters read at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is what `Counters` says of it")]
+pub struct Totals {
+    pub packets: u64,
+    pub accepted: u64,
+    pub dropped: u64,
+    pub unreadable: u64,
+    pub panics: u64,
+    pub blocks: u64,
+    pub block_failures: u64,
+    pub lost: u64,
+    pub facts_lost: u64,
+}
+
+/// One more. Relaxed: no other memory hangs on a counter.
+pub fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Counters {
+    /// What they show.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let show = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Totals {
+            packets: show(&self.packets),
+            accepted: show(&self.accepted),
+            dropped: show(&self.dropped),
+            unreadable: show(&self.unreadable),
+            panics: show(&self.panics),
+            blocks: show(&self.blocks),
+            block_failures: show(&self.block_failures),
+            lost: show(&self.lost),
+            facts_lost: show(&self.facts_lost),
+        }
+    }
+}
+
+impl Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.wrapping_add(other.packets),
+            accepted: self.accepted.wrapping_add(other.accepted),
+            dropped: self.dropped.wrapping_add(other.dropped),
+            unreadable: self.unreadable.wrapping_add(other.unreadable),
+            panics: self.panics.wrapping_add(other.panics),
+            blocks: self.blocks.wrapping_add(other.blocks),
+            block_failures: self.block_failures.wrapping_add(other.block_failures),
+            lost: self.lost.wrapping_add(other.lost),
+            facts_lost: self.facts_lost.wrapping_add(other.facts_lost),
+        }
+    }
+}
+
+/// As a log line's tail.
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = self;
+        write!(
+            f,
+            "packets={packets} accepted={accepted} dropped={dropped} blocks={blocks} block_failures={block_failures} \
+             unreadable={unreadable} panics={panics} lost={lost} facts_lost={facts_lost}"
+        )
+    }
+}

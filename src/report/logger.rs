@@ -1,0 +1,104 @@
+//! How log lines look: readable on a terminal, with priorities under systemd, JSON for machines. Reads the wall clock, which is for
+//! people only.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::{Duration, SystemTime};
+
+use env_logger::fmt::Formatter;
+use env_logger::{Builder, Target};
+use log::kv::{self, Key, Value, VisitSource};
+use log::{Level, LevelFilter, Record};
+use serde_json::Map;
+
+/// Form of the log on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sets up the log, once; `RUST_LOG` can ask for more or less than `info`.
+#[expect(clippy::disallowed_methods, reason = "systemd says by a variable that standard error leads to its journal")]
+pub fn set_up(format: LogFormat) {
+    let journal = std::env::var("JOURNAL_STREAM").is_ok() && !io::stderr().is_terminal();
+    let colour = io::stderr().is_terminal() && std::env::var("NO_COLOR").is_err();
+    let mut builder = Builder::new();
+    builder.filter_level(LevelFilter::Info).parse_default_env().target(Target::Stderr);
+    match format {
+        LogFormat::Json => builder.format(write_json),
+        LogFormat::Text if journal => builder.format(write_journal),
+        LogFormat::Text => builder.format(move |out, record| write_text(out, record, colour)),
+    };
+    builder.init();
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_millis(wall_clock()).to_string()
+}
+
+/// The wall clock's time after `later`, to the second.
+#[must_use]
+pub fn wall_clock_after(later: Duration) -> String {
+    let then = wall_clock().checked_add(later).unwrap_or(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(then).to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a log line says when, for people; nothing is decided by it")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+fn write_text(out: &mut Formatter, record: &Record<'_>, colour: bool) -> io::Result<()> {
+    let (before, after) = match record.level() {
+        _ if !colour => ("", ""),
+        Level::Error => ("\x1b[31m", "\x1b[0m"),
+        Level::Warn => ("\x1b[33m", "\x1b[0m"),
+        Level::Info => ("\x1b[32m", "\x1b[0m"),
+        Level::Debug | Level::Trace => ("\x1b[2m", "\x1b[0m"),
+    };
+    write!(out, "{} {before}{:<5}{after} {}", now(), record.level(), record.args())?;
+    write_pairs(out, record)
+}
+
+/// The journal adds the time itself, and reads the priority of syslog(3) from the line's start (sd-daemon(3)).
+fn write_journal(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let priority = match record.level() {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    };
+    write!(out, "<{priority}>{}", record.args())?;
+    write_pairs(out, record)
+}
+
+fn write_pairs(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    struct Pairs<'a>(&'a mut Formatter);
+    impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+            Ok(write!(self.0, " {key}={value}")?)
+        }
+    }
+    record.key_values().visit(&mut Pairs(out)).map_err(io::Error::other)?;
+    writeln!(out)
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    struct Object(Map<String, serde_json::Value>);
+    impl<'kvs> VisitSource<'kvs> for Object {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+            let value = value.to_u64().map_or_else(|| value.to_string().into(), serde_json::Value::from);
+            self.0.insert(key.to_string(), value);
+            Ok(())
+        }
+    }
+    let mut object = Object(Map::new());
+    object.0.insert("time".into(), now().into());
+    object.0.insert("level".into(), record.level().as_str().to_lowercase().into());
+    object.0.insert("message".into(), record.args().to_string().into());
+    record.key_values().visit(&mut object).map_err(io::Error::other)?;
+    writeln!(out, "{}", serde_json::Value::Object(object.0))
+}
