@@ -14,6 +14,8 @@ mod prefixes;
 mod problem;
 mod services;
 mod source;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use grammar::Reader;
