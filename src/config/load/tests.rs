@@ -12,6 +12,8 @@ use super::grammar::KEYS;
 use super::*;
 use crate::config::{Mode, NoDaemon, OnExit, QueueFull};
 
+mod refusals;
+
 const SHIPPED: &str = include_str!("../../../nft/nftrap.toml");
 const SERVICES: &str = "sunrpc 111/tcp rpcbind\nsunrpc 111/udp\nftp-data 20/tcp\ntftp 69/udp\nfinger 79/tcp";
 
