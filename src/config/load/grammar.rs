@@ -1,0 +1,179 @@
+//! Every key that the configuration has: where it stands, what it may say, what it sets. Pure.
+
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable};
+
+use super::ReadFile;
+use super::ports::ports;
+use super::prefixes::{Role, prefixes};
+use super::problem::{Fault, nearest, quoted};
+use super::services::{Protocol, Services};
+use super::source::{Source, Value};
+use super::value::{Grain, choice, duration, expected, number, switch, table};
+use crate::config::{Config, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull};
+
+/// The keys of each section; those of `""` stand before the first one.
+pub(super) const KEYS: [(&str, &[&str]); 8] = [
+    ("", &["mode", "table", "on_exit"]),
+    ("trigger", &["tcp", "udp", "stealth"]),
+    ("detect", &["threshold", "window", "max_sources", "ipv6_prefix"]),
+    ("block", &["time", "max"]),
+    ("allow", &["sources"]),
+    ("protect", &["destinations"]),
+    ("queue", &["first", "count", "length"]),
+    ("fail", &["queue_full", "no_daemon"]),
+];
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// A scan slower than this cannot be told from chance.
+const MAX_WINDOW: Duration = DAY.saturating_mul(30);
+/// An address changes hands: what its holder did longer ago than this says nothing of the next one.
+const MAX_BLOCK: Duration = DAY.saturating_mul(365);
+
+/// Below, a handful of forged addresses makes us forget; above, the table takes gigabytes.
+const MAX_SOURCES: RangeInclusive<u32> = 1024..=16_777_216;
+/// Below, a handful of forged addresses fills it; above, the kernel set takes gigabytes.
+const MAX_BLOCKS: RangeInclusive<u32> = 1024..=4_194_304;
+/// Nobody is given more than a /48 as one site (RFC 6177): a shorter prefix would block neighbours.
+const IPV6_PREFIX: RangeInclusive<u8> = 48..=128;
+/// A burst of a few packets must fit; the kernel holds no more than 65,536 a queue, whatever it is asked for.
+const QUEUE_LENGTH: RangeInclusive<u32> = 16..=65_536;
+
+const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
+const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
+const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
+
+/// Reads one document into a configuration; what it cannot read keeps its default and is noted.
+pub(super) struct Reader<'a> {
+    source: Source<'a>,
+    services: &'a Services,
+    read_file: &'a mut ReadFile<'a>,
+    config: Config,
+    /// Where keys stand that must fit to others, which may stand further down.
+    stealth: Option<Range<usize>>,
+    queues: Option<Range<usize>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: Source<'a>, services: &'a Services, read_file: &'a mut ReadFile<'a>) -> Self {
+        Self { source, services, read_file, config: Config::default(), stealth: None, queues: None }
+    }
+
+    /// What the document asks for; worth nothing, if problems were noted.
+    pub(super) fn read(mut self, document: &DeTable<'_>) -> Config {
+        for (key, value) in in_file_order(document) {
+            let name: &str = key.get_ref();
+            if name.is_empty() || !KEYS.iter().any(|(section, _)| *section == name) {
+                self.read_key("", key, value);
+            } else if let Some(section) = value.get_ref().as_table() {
+                self.read_section(name, section);
+            } else {
+                let help = format!("write [{name}] on a line of its own, and its keys below it");
+                self.source.refuse(value.span(), expected("a section", value, help));
+            }
+        }
+        self.check_together();
+        self.config
+    }
+
+    fn read_section(&mut self, section: &str, table: &DeTable<'_>) {
+        for (key, value) in in_file_order(table) {
+            self.read_key(section, key, value);
+        }
+    }
+
+    fn read_key(&mut self, section: &str, key: &Spanned<DeString<'_>>, value: &Value<'_>) {
+        let (config, source) = (&mut self.config, &mut self.source);
+        let Config { trigger, detect, block, queue, fail, .. } = config;
+        let v = value;
+        match (section, key.get_ref().as_ref()) {
+            ("", "mode") => source.set(&mut config.mode, v, choice(v, MODES)),
+            ("", "table") => source.set(&mut config.table, v, table(v)),
+            ("", "on_exit") => source.set(&mut config.on_exit, v, choice(v, ON_EXIT)),
+            ("trigger", "tcp") => put(&mut trigger.tcp, ports(source, v, Protocol::Tcp, self.services)),
+            ("trigger", "udp") => put(&mut trigger.udp, ports(source, v, Protocol::Udp, self.services)),
+            ("trigger", "stealth") => {
+                self.stealth = Some(v.span());
+                source.set(&mut trigger.stealth, v, switch(v));
+            }
+            ("detect", "threshold") => source.set(&mut detect.threshold, v, number(v, 1..=MAX_THRESHOLD)),
+            ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),
+            ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
+            ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
+            ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
+            ("allow", "sources") => put(&mut config.allow, prefixes(source, v, Role::Allow, self.read_file)),
+            ("protect", "destinations") => {
+                put(&mut config.protect, prefixes(source, v, Role::Protect, self.read_file));
+            }
+            ("queue", "first") => {
+                self.queues = Some(v.span());
+                source.set(&mut queue.first, v, number(v, 0..=u16::MAX));
+            }
+            ("queue", "count") => {
+                self.queues.get_or_insert_with(|| v.span());
+                source.set(&mut queue.count, v, number(v, 1..=MAX_QUEUES));
+            }
+            ("queue", "length") => source.set(&mut queue.length, v, number(v, QUEUE_LENGTH)),
+            ("fail", "queue_full") => source.set(&mut fail.queue_full, v, choice(v, QUEUE_FULL)),
+            ("fail", "no_daemon") => source.set(&mut fail.no_daemon, v, choice(v, NO_DAEMON)),
+            (section, name) => source.refuse(key.span(), unknown(section, name, value)),
+        }
+    }
+
+    /// What is possible alone but not together.
+    fn check_together(&mut self) {
+        let Config { trigger, queue, .. } = &self.config;
+        let nothing = trigger.tcp.is_empty() && trigger.udp.is_empty();
+        if let Some(span) = self.stealth.clone().filter(|_| nothing && !trigger.stealth) {
+            let help = "name ports in tcp or udp, or set stealth = true";
+            self.source.refuse(span, Fault::new("nothing to trap: no ports, and no stealth packets", help));
+        }
+        let first = u16::MAX.saturating_sub(queue.count).saturating_add(1);
+        if let Some(span) = self.queues.clone().filter(|_| queue.first > first) {
+            let reason = format!("{} queues from {} on go past number 65535", queue.count, queue.first);
+            self.source.refuse(span, Fault::new(reason, format!("let the first be {first} or less")));
+        }
+    }
+}
+
+fn put<T>(slot: &mut T, read: Option<T>) {
+    if let Some(meant) = read {
+        *slot = meant;
+    }
+}
+
+/// Problems are told from the top of the file to its end.
+fn in_file_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<DeString<'i>>, &'t Value<'i>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// Refuses a key or a section that does not exist, or not here.
+fn unknown(section: &str, name: &str, value: &Value<'_>) -> Fault {
+    if section.is_empty() && value.get_ref().is_table() {
+        let sections = || KEYS.iter().map(|(section, _)| *section).filter(|section| !section.is_empty());
+        let help = match nearest(name, sections()) {
+            Some(near) => format!("did you mean [{near}]?"),
+            None => format!("the sections are {}", sections().collect::<Vec<_>>().join(", ")),
+        };
+        return Fault::new(format!("there is no section {}", quoted(name)), help);
+    }
+    let keys = KEYS.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
+    let help = match (KEYS.iter().find(|(_, keys)| keys.contains(&name)), nearest(name, keys.iter().copied()))
+    {
+        // TOML gives every key below a [section] to that section.
+        (Some(("", _)), _) => "it belongs at the top of the file, before the first [section]".to_owned(),
+        (Some((home, _)), _) => format!("it belongs below [{home}]"),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => format!("the keys here are {}", keys.join(", ")),
+    };
+    let whither =
+        if section.is_empty() { "outside the sections".to_owned() } else { format!("in [{section}]") };
+    Fault::new(format!("there is no key {} {whither}", quoted(name)), help)
+}

@@ -1,0 +1,173 @@
+//! Files and what becomes of them: what is read, and every refusal as its reader sees it. No file is opened here, except
+//! where opening is the story.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, fs, process};
+
+use super::grammar::KEYS;
+use super::*;
+use crate::config::{Mode, NoDaemon, OnExit, QueueFull};
+
+mod refusals;
+
+const SHIPPED: &str = include_str!("../../../nft/nftrap.toml");
+const SERVICES: &str = "sunrpc 111/tcp rpcbind\nsunrpc 111/udp\nftp-data 20/tcp\ntftp 69/udp\nfinger 79/tcp";
+
+/// What `text` is read as, in a folder with `files`.
+fn parsed_with(text: &[u8], files: &[(&str, &[u8])]) -> Result<Config, String> {
+    let files: BTreeMap<PathBuf, &[u8]> =
+        files.iter().map(|(name, content)| (PathBuf::from(name), *content)).collect();
+    let mut read = |path: &Path| {
+        files.get(path).map(|content| content.to_vec()).ok_or_else(|| unreadable(&ErrorKind::NotFound.into()))
+    };
+    let services = Services::parse(SERVICES);
+    parse(text, Path::new("/etc/nftrap/nftrap.toml"), &services, &mut read)
+        .map_err(|problems| problems.to_string())
+}
+
+fn parsed(text: &str) -> Result<Config, String> {
+    parsed_with(text.as_bytes(), &[])
+}
+
+#[test]
+fn the_shipped_file_says_what_is_the_default() {
+    assert_eq!(parsed(SHIPPED), Ok(Config::default()));
+}
+
+#[test]
+fn the_shipped_file_has_every_key_and_an_empty_file_needs_none() {
+    let document = DeTable::parse(SHIPPED).unwrap().into_inner();
+    for (section, keys) in KEYS {
+        let table =
+            if section.is_empty() { &document } else { document[section].get_ref().as_table().unwrap() };
+        for key in keys {
+            assert!(table.contains_key(*key), "{key} of [{section}]");
+        }
+    }
+    assert_eq!(parsed(""), Ok(Config::default()));
+}
+
+#[test]
+fn every_key_of_the_grammar_is_read() {
+    for (section, keys) in KEYS {
+        for key in keys {
+            let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+            let refused = parsed(&format!("{header}{key} = 1979-05-27")).unwrap_err();
+            assert!(refused.contains("found a date"), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn every_key_sets_what_it_names() {
+    let text = r#"
+        mode = "observe"
+        table = "guard_2"
+        on_exit = "remove"
+        trigger = { tcp = [0x16, "40 - 50", "sunrpc", "ftp-data", "8080"], udp = ["tftp", "33000-34000"], stealth = false }
+        detect = { threshold = 12, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
+        block = { time = "365days", max = 1024 }
+        queue = { first = 65504, count = 32, length = 65536 }
+        fail = { queue_full = "closed", no_daemon = "drop" }
+    "#;
+    let config = parsed(text).unwrap();
+    assert_eq!(
+        (config.mode, config.on_exit, config.table.as_str()),
+        (Mode::Observe, OnExit::Remove, "guard_2")
+    );
+    assert_eq!(config.trigger.tcp.to_string(), "20, 22, 40-50, 111, 8080");
+    assert_eq!(config.trigger.udp.to_string(), "69, 33000-34000");
+    assert!(!config.trigger.stealth);
+    assert_eq!((config.detect.threshold, config.detect.window), (12, Duration::from_secs(5400)));
+    assert_eq!((config.detect.max_sources, config.detect.ipv6_prefix), (16_777_216, 48));
+    assert_eq!((config.block.time, config.block.max), (Duration::from_secs(31_536_000), 1024));
+    assert_eq!((config.queue.first, config.queue.count, config.queue.length), (65_504, 32, 65_536));
+    assert_eq!((config.fail.queue_full, config.fail.no_daemon), (QueueFull::Closed, NoDaemon::Drop));
+}
+
+#[test]
+fn prefixes_come_from_the_list_and_from_the_files_it_names() {
+    let files: [(&str, &[u8]); 3] = [
+        ("/etc/nftrap/allow.list", b"\xef\xbb\xbf# ours\r\n\r\n 192.0.2.0/24 # office\r\n198.51.100.7\r\n"),
+        ("/srv/list", b"2001:db8::/32#all\n\n   \n203.0.113.1"),
+        ("/etc/nftrap/../empty", b""),
+    ];
+    let text = r#"
+        allow.sources = ["./allow.list", "/srv/list", "../empty", "10.0.0.1", "fe80::/10"]
+        protect.destinations = ["10.9.0.0/16"]
+    "#;
+    let config = parsed_with(text.as_bytes(), &files).unwrap();
+    for inside in ["192.0.2.9", "198.51.100.7", "2001:db8:1::1", "203.0.113.1", "10.0.0.1", "fe80::1"] {
+        assert!(config.allow.contains(inside.parse::<IpAddr>().unwrap()), "{inside}");
+    }
+    assert!(!config.allow.contains("10.9.0.1".parse().unwrap()));
+    assert!(config.protect.contains("10.9.0.1".parse().unwrap()));
+}
+
+/// A small generator, so that a failure can be repeated.
+fn next_random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 40).unwrap()
+}
+
+#[test]
+fn no_cut_and_no_change_of_the_shipped_file_brings_the_parser_down() {
+    let shipped = SHIPPED.as_bytes();
+    for end in (0..shipped.len()).step_by(3) {
+        let _answered = parsed_with(&shipped[..end], &[]);
+    }
+    let bytes = b"\0\xff\n\r\t\"'[]{}=.,#-_09azZ \\\xc3\xa9";
+    let mut state = 42;
+    for _ in 0..3000 {
+        let mut changed = shipped.to_vec();
+        for _ in 0..=next_random(&mut state) % 4 {
+            let at = next_random(&mut state) % changed.len();
+            match next_random(&mut state) % 3 {
+                0 => changed[at] = bytes[next_random(&mut state) % bytes.len()],
+                1 => changed.insert(at, bytes[next_random(&mut state) % bytes.len()]),
+                _ => drop(
+                    changed.drain(at..(at + next_random(&mut state) % 40).min(shipped.len() - 200).max(at)),
+                ),
+            }
+        }
+        let _answered = parsed_with(&changed, &[("/etc/nftrap/allow.list", &changed)]);
+    }
+}
+
+#[test]
+fn nesting_without_end_is_refused() {
+    for text in [
+        "[".repeat(100_000),
+        format!("{}=1", vec!["a"; 100_000].join(".")),
+        "a=".to_owned() + &"{a=".repeat(9999),
+    ] {
+        assert!(parsed(&text).is_err());
+    }
+}
+
+#[test]
+fn what_is_not_a_readable_file_is_refused_with_a_remedy_and_never_waited_for() {
+    let folder = env::temp_dir().join(format!("nftrap-load-{}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let fifo = folder.join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    symlink("loop", folder.join("loop")).unwrap();
+    fs::File::create(folder.join("large")).unwrap().set_len(MAX_FILE + 1).unwrap();
+    fs::write(folder.join("good"), "mode = \"observe\"\nallow.sources = [\"./list\"]").unwrap();
+    fs::write(folder.join("list"), "192.0.2.1").unwrap();
+    let refused =
+        |name: &str| load(&folder.join(name)).unwrap_err().to_string().replace(folder.to_str().unwrap(), "");
+    let no_file = ": this is not a regular file\n  help: name a file, not a directory, a pipe or a device";
+    assert_eq!(refused("none"), "/none: there is no such file\n  help: check its name, or create it");
+    assert_eq!(refused("fifo"), format!("/fifo{no_file}"));
+    assert_eq!(refused("."), format!("/.{no_file}"));
+    assert!(refused("large").starts_with("/large: the file is larger than 16 MiB\n  help: "));
+    assert!(refused("loop").starts_with("/loop: it cannot be read: "));
+    assert_eq!(load(&folder.join("good")).unwrap().allow.v4().len(), 1);
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,125 @@
+//! Single values: numbers, durations, words. Pure; every refusal says what is allowed instead.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::{DeInteger, DeValue};
+
+use super::problem::{Fault, nearest, quoted};
+use super::source::Value;
+
+/// The kernel allows 255; nobody reads more than this in a listing.
+const MAX_TABLE: usize = 31;
+
+/// A value of another type than the one that belongs here.
+pub(super) fn expected(what: &str, found: &Value<'_>, help: impl Into<String>) -> Fault {
+    let found = match found.get_ref() {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    };
+    Fault::new(format!("expected {what}, found {found}"), help)
+}
+
+/// A whole number within `limits`.
+pub(super) fn number<T>(value: &Value<'_>, limits: RangeInclusive<T>) -> Result<T, Fault>
+where
+    T: TryFrom<i128> + PartialOrd + Display,
+{
+    let help = format!("write a number from {} to {}", limits.start(), limits.end());
+    let DeValue::Integer(integer) = value.get_ref() else {
+        return Err(expected("a whole number", value, help));
+    };
+    let number =
+        whole(integer).and_then(|number| T::try_from(number).ok()).filter(|number| limits.contains(number));
+    number.ok_or_else(|| Fault::new(format!("{} is out of range", quoted(&integer.to_string())), help))
+}
+
+/// The integer's value; nothing, if it is beyond everything that could be meant.
+pub(super) fn whole(integer: &DeInteger<'_>) -> Option<i128> {
+    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// `true` or `false`.
+pub(super) fn switch(value: &Value<'_>) -> Result<bool, Fault> {
+    let help = "write true or false, without quotes";
+    value.get_ref().as_bool().ok_or_else(|| expected("true or false", value, help))
+}
+
+/// One of two words.
+pub(super) fn choice<T: Copy>(value: &Value<'_>, words: [(&str, T); 2]) -> Result<T, Fault> {
+    let [(one, _), (other, _)] = words;
+    let Some(word) = value.get_ref().as_str() else {
+        let help = format!("write \"{one}\" or \"{other}\"");
+        return Err(expected(&format!("\"{one}\" or \"{other}\""), value, help));
+    };
+    let meant = words.into_iter().find(|(name, _)| *name == word).map(|(_, meant)| meant);
+    meant.ok_or_else(|| {
+        let help = match nearest(word, [one, other]) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write \"{one}\" or \"{other}\""),
+        };
+        Fault::new(format!("{} is not possible here", quoted(word)), help)
+    })
+}
+
+/// A name for our nftables table.
+pub(super) fn table(value: &Value<'_>) -> Result<String, Fault> {
+    let help = "write a letter, then letters, digits or `_`, at most 31 in all";
+    let Some(name) = value.get_ref().as_str() else {
+        return Err(expected("the name of a table", value, help));
+    };
+    let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.len() <= MAX_TABLE;
+    if well_formed {
+        Ok(name.to_owned())
+    } else {
+        Err(Fault::new(format!("{} is no name for a table", quoted(name)), help))
+    }
+}
+
+/// Whether a duration may have a fraction of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    Any,
+    WholeSeconds,
+}
+
+/// A duration, as in `"10m"` or `"1h 30m"`, from one second to `most`.
+pub(super) fn duration(value: &Value<'_>, most: Duration, grain: Grain) -> Result<Duration, Fault> {
+    let help = "write a number and a unit, such as \"90s\", \"10m\", \"12h\" or \"7days\"";
+    let text = match value.get_ref() {
+        DeValue::String(text) => text,
+        DeValue::Integer(n) => {
+            let help = format!("write \"{n}s\" for seconds, \"{n}m\" for minutes");
+            return Err(expected("a duration", value, help));
+        }
+        DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => {
+            return Err(expected("a duration", value, help));
+        }
+    };
+    let unreadable = |_| Fault::new(format!("{} is not a duration", quoted(text)), help);
+    let duration = humantime::parse_duration(text).map_err(unreadable)?;
+    if !(Duration::from_secs(1)..=most).contains(&duration) {
+        let help = format!("write a duration from 1s to {}", humantime::format_duration(most));
+        return Err(Fault::new(format!("{} is out of range", quoted(text)), help));
+    }
+    if grain == Grain::WholeSeconds && duration.subsec_nanos() != 0 {
+        let fault = Fault::new(
+            format!("{} is not a whole number of seconds", quoted(text)),
+            "leave out the fraction",
+        );
+        return Err(fault);
+    }
+    Ok(duration)
+}
