@@ -69,7 +69,7 @@ fn every_key_sets_what_it_names() {
         table = "guard_2"
         on_exit = "remove"
         trigger = { tcp = [0x16, "40 - 50", "sunrpc", "ftp-data", "8080"], udp = ["tftp", "33000-34000"], stealth = false }
-        detect = { threshold = 12, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
+        detect = { threshold = 7, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
         block = { time = "365days", max = 1024 }
         queue = { first = 65504, count = 32, length = 65536 }
         fail = { queue_full = "closed", no_daemon = "drop" }
@@ -82,7 +82,7 @@ fn every_key_sets_what_it_names() {
     assert_eq!(config.trigger.tcp.to_string(), "20, 22, 40-50, 111, 8080");
     assert_eq!(config.trigger.udp.to_string(), "69, 33000-34000");
     assert!(!config.trigger.stealth);
-    assert_eq!((config.detect.threshold, config.detect.window), (12, Duration::from_secs(5400)));
+    assert_eq!((config.detect.threshold, config.detect.window), (7, Duration::from_secs(5400)));
     assert_eq!((config.detect.max_sources, config.detect.ipv6_prefix), (16_777_216, 48));
     assert_eq!((config.block.time, config.block.max), (Duration::from_secs(31_536_000), 1024));
     assert_eq!((config.queue.first, config.queue.count, config.queue.length), (65_504, 32, 65_536));
