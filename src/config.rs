@@ -130,13 +130,13 @@ pub const MAX_QUEUES: u16 = 32;
 
 /// `PortSentry` 1.2's shipped TCP list.
 const TCP_TRIGGERS: [u16; 26] = [
-    1, 11, 15, 79, 111, 119, 143, 540, 635, 1080, 1524, 2000, 5742, 6667, 12345, 12346, 20034, 27665, 31337,
-    32771, 32772, 32773, 32774, 40421, 49724, 54320,
+    1, 11, 15, 79, 111, 119, 143, 540, 635, 1080, 1524, 2000, 5742, 6667, 12345, 12346, 20034, 27665, 31337, 32771,
+    32772, 32773, 32774, 40421, 49724, 54320,
 ];
 /// `PortSentry` 1.2's shipped UDP list.
 const UDP_TRIGGERS: [u16; 21] = [
-    1, 7, 9, 69, 161, 162, 513, 635, 640, 641, 700, 37444, 34555, 31335, 32770, 32771, 32772, 32773, 32774,
-    31337, 54321,
+    1, 7, 9, 69, 161, 162, 513, 635, 640, 641, 700, 37444, 34555, 31335, 32770, 32771, 32772, 32773, 32774, 31337,
+    54321,
 ];
 
 impl Default for Config {
@@ -150,12 +150,7 @@ impl Default for Config {
                 udp: UDP_TRIGGERS.into_iter().collect(),
                 stealth: true,
             },
-            detect: Detect {
-                threshold: 1,
-                window: Duration::from_secs(600),
-                max_sources: 131_072,
-                ipv6_prefix: 64,
-            },
+            detect: Detect { threshold: 1, window: Duration::from_secs(600), max_sources: 131_072, ipv6_prefix: 64 },
             block: Block { time: Duration::from_secs(600), max: 131_072 },
             allow: Prefixes::default(),
             protect: Prefixes::default(),

@@ -103,11 +103,8 @@ fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
 }
 
 fn share(config: &Config) -> Shared {
-    let threshold = Threshold {
-        contacts: config.detect.threshold,
-        window: config.detect.window,
-        block: config.block.time,
-    };
+    let threshold =
+        Threshold { contacts: config.detect.threshold, window: config.detect.window, block: config.block.time };
     Shared {
         clock: Clock::start(),
         detector: Detector {

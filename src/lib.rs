@@ -2,8 +2,8 @@
 
 pub mod cli;
 pub mod config;
-pub mod detect;
 pub mod daemon;
+pub mod detect;
 pub mod kernel;
 pub mod packet;
 pub mod report;

@@ -45,6 +45,6 @@ pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {
 
 /// An error and what caused it, on one line.
 fn with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

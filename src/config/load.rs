@@ -81,10 +81,7 @@ fn syntax<'a>(source: &mut Source<'a>) -> Option<DeTable<'a>> {
     } else if message.contains("recurs") {
         Fault::new("nested too deeply", "a key stands in a [section], and sections do not nest")
     } else {
-        Fault::new(
-            message,
-            "the file is TOML (toml.io): key = value, text in \"quotes\", lists in [brackets]",
-        )
+        Fault::new(message, "the file is TOML (toml.io): key = value, text in \"quotes\", lists in [brackets]")
     };
     source.refuse(span, fault);
     None
@@ -93,20 +90,13 @@ fn syntax<'a>(source: &mut Source<'a>) -> Option<DeTable<'a>> {
 /// The content of a regular file of bounded size. Never waits, as opening a FIFO would.
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file =
-        OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
     if !file.metadata().map_err(|error| unreadable(&error))?.is_file() {
-        return Err(Fault::new(
-            "this is not a regular file",
-            "name a file, not a directory, a pipe or a device",
-        ));
+        return Err(Fault::new("this is not a regular file", "name a file, not a directory, a pipe or a device"));
     }
     let mut content = Vec::new();
     // One byte more than is allowed tells a file that fits from one that does not, even while it grows.
-    let read = file
-        .take(MAX_FILE.saturating_add(1))
-        .read_to_end(&mut content)
-        .map_err(|error| unreadable(&error))?;
+    let read = file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut content).map_err(|error| unreadable(&error))?;
     if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE) {
         Ok(content)
     } else {

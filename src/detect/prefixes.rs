@@ -15,10 +15,8 @@ impl Prefixes {
     /// The union of `prefixes`, in whatever order they come.
     #[must_use]
     pub fn new(prefixes: &[IpNet]) -> Self {
-        let v4: Vec<_> =
-            prefixes.iter().filter_map(|p| if let IpNet::V4(v4) = p { Some(*v4) } else { None }).collect();
-        let v6: Vec<_> =
-            prefixes.iter().filter_map(|p| if let IpNet::V6(v6) = p { Some(*v6) } else { None }).collect();
+        let v4: Vec<_> = prefixes.iter().filter_map(|p| if let IpNet::V4(v4) = p { Some(*v4) } else { None }).collect();
+        let v6: Vec<_> = prefixes.iter().filter_map(|p| if let IpNet::V6(v6) = p { Some(*v6) } else { None }).collect();
         // `aggregate` sorts, drops what is covered and merges neighbours: what `contains` relies on.
         Self { v4: Ipv4Net::aggregate(&v4), v6: Ipv6Net::aggregate(&v6) }
     }
@@ -68,8 +66,7 @@ mod tests {
     #[test]
     fn a_prefix_covers_its_first_and_last_address_and_nothing_beside_them() {
         let set = prefixes(&["192.0.2.0/25", "10.0.0.0/8", "2001:db8::/32", "10.1.0.0/16"]);
-        for inside in ["192.0.2.0", "192.0.2.127", "10.0.0.0", "10.200.0.1", "10.255.255.255", "2001:db8::1"]
-        {
+        for inside in ["192.0.2.0", "192.0.2.127", "10.0.0.0", "10.200.0.1", "10.255.255.255", "2001:db8::1"] {
             assert!(set.contains(inside.parse().unwrap()), "{inside}");
         }
         for outside in ["192.0.2.128", "192.0.1.255", "9.255.255.255", "11.0.0.0", "2001:db9::", "::"] {

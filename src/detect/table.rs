@@ -105,7 +105,13 @@ impl ScanTable {
 
     /// One more `contact` by `source` at `now`; remembers it, and says what that makes of the source.
     #[must_use]
-    pub fn observe(&self, now: Moment, source: Source, (contact, weight): (&Contact, Weight), rule: &Threshold) -> Standing {
+    pub fn observe(
+        &self,
+        now: Moment,
+        source: Source,
+        (contact, weight): (&Contact, Weight),
+        rule: &Threshold,
+    ) -> Standing {
         let fingerprint = self.fingerprint(contact, weight);
         // There is a record for every source; without one there is no evidence either.
         self.with_record(now, source, |record| record.observe(now, fingerprint, rule)).unwrap_or(Standing::Watched(0))

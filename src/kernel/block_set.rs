@@ -78,7 +78,8 @@ impl BlockSet {
         self.make_room(now);
         let lasts = until.since(now);
         // An element that expires between "add" and "delete" makes the delete fail; the second time it is not there.
-        let added = self.transact(source, lasts, &Step::REFRESH).or_else(|_| self.transact(source, lasts, &Step::REFRESH));
+        let added =
+            self.transact(source, lasts, &Step::REFRESH).or_else(|_| self.transact(source, lasts, &Step::REFRESH));
         if added.is_ok() {
             self.blocks.push_back((*source, until));
         }
@@ -113,7 +114,7 @@ impl BlockSet {
         };
         let first = self.sequence;
         let mut message = Writer { words: &mut self.buffer, used: 0, sequence: first };
-        // SAFETY, here and below: `put` gives an aligned place with room for what is written.
+        // SAFETY: here and below, `put` gives an aligned place with room for what is written.
         message.put(|at, sequence| unsafe { sys::nftnl_batch_begin(at, sequence) });
         for (i, step) in steps.iter().enumerate() {
             let last = i.saturating_add(1) == steps.len();

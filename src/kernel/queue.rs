@@ -112,11 +112,12 @@ fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<nfq::Queue
     Ok(queue)
 }
 
-/// The numbers of our open files; the one that lists them is among them, and closed when this returns.
+/// The numbers of our open files.
 fn open_files() -> io::Result<BTreeSet<RawFd>> {
-    let numbers = fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // The listing's own number is given out again by the next open: a link that leads nowhere by now does not count.
-    Ok(numbers.filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect())
+    let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let numbers: Vec<RawFd> = fs::read_dir("/proc/self/fd")?.filter_map(number).collect();
+    // The listing itself was among them and is closed by now; the next file opened gets its number.
+    Ok(numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect())
 }
 
 /// A handle of our own on nfq's socket; and no child process may inherit it: it would keep the queue bound when we are gone.

@@ -36,7 +36,10 @@ pub fn table(config: &Config, ephemeral: &RangeInclusive<u16>) -> String {
     TEMPLATE
         .replace("%queue_chains%", per_queue(config, |i, _| format!("    chain {} {{ }}\n", queue_chain(i))).trim_end())
         .replace("%stealth%", if config.trigger.stealth { STEALTH } else { "" })
-        .replace("%spread%", per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "))
+        .replace(
+            "%spread%",
+            per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "),
+        )
         .replace("%count%", &config.queue.count.to_string())
         .replace("%size%", &config.block.max.saturating_add(SPARE_ELEMENTS).to_string())
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())

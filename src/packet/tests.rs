@@ -6,7 +6,8 @@ use super::*;
 fn v4(protocol: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let header = 20 + options.len();
     let total = u16::try_from(header + payload.len()).unwrap().to_be_bytes();
-    let mut bytes = vec![0x40 | u8::try_from(header / 4).unwrap(), 0, total[0], total[1], 0, 0, 0, 0, 64, protocol, 0, 0];
+    let mut bytes =
+        vec![0x40 | u8::try_from(header / 4).unwrap(), 0, total[0], total[1], 0, 0, 0, 0, 64, protocol, 0, 0];
     bytes.extend([192, 0, 2, 1, 198, 51, 100, 7]);
     bytes.extend(options);
     bytes.extend(payload);
@@ -120,7 +121,10 @@ fn noise(state: &mut u64) -> u64 {
 fn no_bytes_at_all_make_it_panic() {
     let models = [
         v4(6, &[1; 8], &tcp(TcpFlags::SYN)),
-        v6(0, &[&[60, 0, 1, 4, 0, 0, 0, 0, 44, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 1, 0, 0, 0, 9], tcp(2).as_slice()].concat()),
+        v6(
+            0,
+            &[&[60, 0, 1, 4, 0, 0, 0, 0, 44, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 1, 0, 0, 0, 9], tcp(2).as_slice()].concat(),
+        ),
     ];
     let mut state = 7;
     for round in 0..200_000u32 {

@@ -165,15 +165,13 @@ fn unknown(section: &str, name: &str, value: &Value<'_>) -> Fault {
         return Fault::new(format!("there is no section {}", quoted(name)), help);
     }
     let keys = KEYS.iter().find(|(known, _)| *known == section).map_or(&[][..], |(_, keys)| keys);
-    let help = match (KEYS.iter().find(|(_, keys)| keys.contains(&name)), nearest(name, keys.iter().copied()))
-    {
+    let help = match (KEYS.iter().find(|(_, keys)| keys.contains(&name)), nearest(name, keys.iter().copied())) {
         // TOML gives every key below a [section] to that section.
         (Some(("", _)), _) => "it belongs at the top of the file, before the first [section]".to_owned(),
         (Some((home, _)), _) => format!("it belongs below [{home}]"),
         (None, Some(near)) => format!("did you mean `{near}`?"),
         (None, None) => format!("the keys here are {}", keys.join(", ")),
     };
-    let whither =
-        if section.is_empty() { "outside the sections".to_owned() } else { format!("in [{section}]") };
+    let whither = if section.is_empty() { "outside the sections".to_owned() } else { format!("in [{section}]") };
     Fault::new(format!("there is no key {} {whither}", quoted(name)), help)
 }

@@ -29,8 +29,7 @@ pub(super) fn ports(
     let mut taken = Taken::default();
     let mut sound = true;
     for entry in entries {
-        let range =
-            entry_range(entry, protocol, services).and_then(|range| beside_traceroute(range, protocol));
+        let range = entry_range(entry, protocol, services).and_then(|range| beside_traceroute(range, protocol));
         if let Err(fault) = range.and_then(|range| taken.add(range, written(entry))) {
             source.refuse(entry.span(), fault);
             sound = false;
@@ -39,26 +38,18 @@ pub(super) fn ports(
     sound.then(|| taken.set())
 }
 
-fn entry_range(
-    entry: &Value<'_>,
-    protocol: Protocol,
-    services: &Services,
-) -> Result<RangeInclusive<u16>, Fault> {
+fn entry_range(entry: &Value<'_>, protocol: Protocol, services: &Services) -> Result<RangeInclusive<u16>, Fault> {
     match entry.get_ref() {
         DeValue::Integer(integer) => {
             let number = whole(integer).and_then(|number| u16::try_from(number).ok());
             existing(number, &integer.to_string()).map(|port| port..=port)
         }
         // A service's name has a letter (RFC 6335): without one it is a port or a range.
-        DeValue::String(text) if text.chars().all(|c| c.is_ascii_digit() || c == '-' || c == ' ') => {
-            range(text)
-        }
+        DeValue::String(text) if text.chars().all(|c| c.is_ascii_digit() || c == '-' || c == ' ') => range(text),
         DeValue::String(name) => services.port(name, protocol).map(|port| port..=port),
-        DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => Err(expected("a port", entry, ENTRY_HELP)),
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            Err(expected("a port", entry, ENTRY_HELP))
+        }
     }
 }
 
@@ -131,11 +122,9 @@ fn written(entry: &Value<'_>) -> String {
     match entry.get_ref() {
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(integer) => integer.to_string(),
-        DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => String::new(),
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            String::new()
+        }
     }
 }
 

@@ -56,9 +56,7 @@ pub(super) fn prefixes(
     }
     let prefixes = list.sound.then(|| Prefixes::new(&list.nets))?;
     // Halves add up: 0.0.0.0/1 and 128.0.0.0/1 are everybody as well.
-    if prefixes.v4().iter().any(|net| net.prefix_len() == 0)
-        || prefixes.v6().iter().any(|net| net.prefix_len() == 0)
-    {
+    if prefixes.v4().iter().any(|net| net.prefix_len() == 0) || prefixes.v6().iter().any(|net| net.prefix_len() == 0) {
         source.refuse(value.span(), role.covers_everything("the whole of this list"));
         return None;
     }
@@ -72,12 +70,7 @@ struct List {
 }
 
 impl List {
-    fn add_entry(
-        &mut self,
-        source: &mut Source<'_>,
-        entry: &Value<'_>,
-        read: &mut ReadFile<'_>,
-    ) -> Result<(), Fault> {
+    fn add_entry(&mut self, source: &mut Source<'_>, entry: &Value<'_>, read: &mut ReadFile<'_>) -> Result<(), Fault> {
         let word = entry.get_ref().as_str().ok_or_else(|| expected("an address", entry, ENTRY_HELP))?;
         if let Some(path) = as_file(word, source.path) {
             let content = read(&path).map_err(|fault| fault.within(&path.display().to_string()))?;
@@ -127,8 +120,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn prefix(word: &str, role: Role, help: &str) -> Result<IpNet, Fault> {
-    let (address, length) =
-        word.split_once('/').map_or((word, None), |(address, length)| (address, Some(length)));
+    let (address, length) = word.split_once('/').map_or((word, None), |(address, length)| (address, Some(length)));
     let parsed = address.parse::<IpAddr>().ok();
     let address = parsed.ok_or_else(|| Fault::new(format!("{} is not an address", quoted(address)), help))?;
     let (family, bits) = match address {
@@ -147,10 +139,7 @@ fn prefix(word: &str, role: Role, help: &str) -> Result<IpNet, Fault> {
         return Err(role.covers_everything(&quoted(word)));
     }
     if net.trunc() != net {
-        let fault = Fault::new(
-            format!("{} has host bits set", quoted(word)),
-            format!("did you mean {}?", net.trunc()),
-        );
+        let fault = Fault::new(format!("{} has host bits set", quoted(word)), format!("did you mean {}?", net.trunc()));
         return Err(fault);
     }
     Ok(net)

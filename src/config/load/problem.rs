@@ -57,11 +57,7 @@ impl Problems {
 
     /// The bytes `span` of `text`, which is what `file` says, are at fault.
     pub(super) fn refuse(&mut self, file: &Path, text: &str, span: Range<usize>, fault: Fault) {
-        self.list(|| Problem {
-            file: file.display().to_string(),
-            place: Some(Place::find(text, span)),
-            fault,
-        });
+        self.list(|| Problem { file: file.display().to_string(), place: Some(Place::find(text, span)), fault });
     }
 
     fn list(&mut self, problem: impl FnOnce() -> Problem) {
@@ -98,8 +94,7 @@ struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (file, reason, help) =
-            (printable(&self.file), printable(&self.fault.reason), printable(&self.fault.help));
+        let (file, reason, help) = (printable(&self.file), printable(&self.fault.reason), printable(&self.fault.help));
         match &self.place {
             None => write!(f, "{file}: {reason}\n  help: {help}"),
             Some(Place { line, column, excerpt, indent, width }) => write!(
@@ -127,10 +122,7 @@ impl Place {
         let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
         let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let left = before.get(line_start..).map_or(0, |left| left.chars().count());
-        let marked = text
-            .get(span)
-            .and_then(|marked| marked.lines().next())
-            .map_or(0, |marked| marked.chars().count());
+        let marked = text.get(span).and_then(|marked| marked.lines().next()).map_or(0, |marked| marked.chars().count());
         let cut = if line.chars().count() > MAX_EXCERPT { left.saturating_sub(LEAD) } else { 0 };
         let excerpt: String = line.chars().skip(cut).take(MAX_EXCERPT).collect();
         let indent = left.saturating_sub(cut);

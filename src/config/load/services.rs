@@ -61,8 +61,7 @@ impl Services {
     /// `name port/protocol alias...`; the first line that gives a name counts, as it does for `getservbyname`.
     fn add(&mut self, line: &str) {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let Some((name, (port, protocol))) =
-            words.next().zip(words.next().and_then(|word| word.split_once('/')))
+        let Some((name, (port, protocol))) = words.next().zip(words.next().and_then(|word| word.split_once('/')))
         else {
             return;
         };

@@ -55,12 +55,7 @@ impl<'a> Source<'a> {
     }
 
     /// The entries of a list of `what`, or the note that there is none.
-    pub(super) fn list<'v>(
-        &mut self,
-        value: &'v Value<'_>,
-        what: &str,
-        help: &str,
-    ) -> Option<&'v DeArray<'v>> {
+    pub(super) fn list<'v>(&mut self, value: &'v Value<'_>, what: &str, help: &str) -> Option<&'v DeArray<'v>> {
         let entries = value.get_ref().as_array();
         if entries.is_none() {
             self.refuse(value.span(), expected(what, value, help));

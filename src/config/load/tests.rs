@@ -19,14 +19,12 @@ const SERVICES: &str = "sunrpc 111/tcp rpcbind\nsunrpc 111/udp\nftp-data 20/tcp\
 
 /// What `text` is read as, in a folder with `files`.
 fn parsed_with(text: &[u8], files: &[(&str, &[u8])]) -> Result<Config, String> {
-    let files: BTreeMap<PathBuf, &[u8]> =
-        files.iter().map(|(name, content)| (PathBuf::from(name), *content)).collect();
+    let files: BTreeMap<PathBuf, &[u8]> = files.iter().map(|(name, content)| (PathBuf::from(name), *content)).collect();
     let mut read = |path: &Path| {
         files.get(path).map(|content| content.to_vec()).ok_or_else(|| unreadable(&ErrorKind::NotFound.into()))
     };
     let services = Services::parse(SERVICES);
-    parse(text, Path::new("/etc/nftrap/nftrap.toml"), &services, &mut read)
-        .map_err(|problems| problems.to_string())
+    parse(text, Path::new("/etc/nftrap/nftrap.toml"), &services, &mut read).map_err(|problems| problems.to_string())
 }
 
 fn parsed(text: &str) -> Result<Config, String> {
@@ -42,8 +40,7 @@ fn the_shipped_file_says_what_is_the_default() {
 fn the_shipped_file_has_every_key_and_an_empty_file_needs_none() {
     let document = DeTable::parse(SHIPPED).unwrap().into_inner();
     for (section, keys) in KEYS {
-        let table =
-            if section.is_empty() { &document } else { document[section].get_ref().as_table().unwrap() };
+        let table = if section.is_empty() { &document } else { document[section].get_ref().as_table().unwrap() };
         for key in keys {
             assert!(table.contains_key(*key), "{key} of [{section}]");
         }
@@ -75,10 +72,7 @@ fn every_key_sets_what_it_names() {
         fail = { queue_full = "closed", no_daemon = "drop" }
     "#;
     let config = parsed(text).unwrap();
-    assert_eq!(
-        (config.mode, config.on_exit, config.table.as_str()),
-        (Mode::Observe, OnExit::Remove, "guard_2")
-    );
+    assert_eq!((config.mode, config.on_exit, config.table.as_str()), (Mode::Observe, OnExit::Remove, "guard_2"));
     assert_eq!(config.trigger.tcp.to_string(), "20, 22, 40-50, 111, 8080");
     assert_eq!(config.trigger.udp.to_string(), "69, 33000-34000");
     assert!(!config.trigger.stealth);
@@ -129,9 +123,7 @@ fn no_cut_and_no_change_of_the_shipped_file_brings_the_parser_down() {
             match next_random(&mut state) % 3 {
                 0 => changed[at] = bytes[next_random(&mut state) % bytes.len()],
                 1 => changed.insert(at, bytes[next_random(&mut state) % bytes.len()]),
-                _ => drop(
-                    changed.drain(at..(at + next_random(&mut state) % 40).min(shipped.len() - 200).max(at)),
-                ),
+                _ => drop(changed.drain(at..(at + next_random(&mut state) % 40).min(shipped.len() - 200).max(at))),
             }
         }
         let _answered = parsed_with(&changed, &[("/etc/nftrap/allow.list", &changed)]);
@@ -140,11 +132,9 @@ fn no_cut_and_no_change_of_the_shipped_file_brings_the_parser_down() {
 
 #[test]
 fn nesting_without_end_is_refused() {
-    for text in [
-        "[".repeat(100_000),
-        format!("{}=1", vec!["a"; 100_000].join(".")),
-        "a=".to_owned() + &"{a=".repeat(9999),
-    ] {
+    for text in
+        ["[".repeat(100_000), format!("{}=1", vec!["a"; 100_000].join(".")), "a=".to_owned() + &"{a=".repeat(9999)]
+    {
         assert!(parsed(&text).is_err());
     }
 }
@@ -154,14 +144,12 @@ fn what_is_not_a_readable_file_is_refused_with_a_remedy_and_never_waited_for() {
     let folder = env::temp_dir().join(format!("nftrap-load-{}", process::id()));
     fs::create_dir_all(&folder).unwrap();
     let fifo = folder.join("fifo");
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-        .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
     symlink("loop", folder.join("loop")).unwrap();
     fs::File::create(folder.join("large")).unwrap().set_len(MAX_FILE + 1).unwrap();
     fs::write(folder.join("good"), "mode = \"observe\"\nallow.sources = [\"./list\"]").unwrap();
     fs::write(folder.join("list"), "192.0.2.1").unwrap();
-    let refused =
-        |name: &str| load(&folder.join(name)).unwrap_err().to_string().replace(folder.to_str().unwrap(), "");
+    let refused = |name: &str| load(&folder.join(name)).unwrap_err().to_string().replace(folder.to_str().unwrap(), "");
     let no_file = ": this is not a regular file\n  help: name a file, not a directory, a pipe or a device";
     assert_eq!(refused("none"), "/none: there is no such file\n  help: check its name, or create it");
     assert_eq!(refused("fifo"), format!("/fifo{no_file}"));

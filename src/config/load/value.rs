@@ -35,8 +35,7 @@ where
     let DeValue::Integer(integer) = value.get_ref() else {
         return Err(expected("a whole number", value, help));
     };
-    let number =
-        whole(integer).and_then(|number| T::try_from(number).ok()).filter(|number| limits.contains(number));
+    let number = whole(integer).and_then(|number| T::try_from(number).ok()).filter(|number| limits.contains(number));
     number.ok_or_else(|| Fault::new(format!("{} is out of range", quoted(&integer.to_string())), help))
 }
 
@@ -100,11 +99,7 @@ pub(super) fn duration(value: &Value<'_>, most: Duration, grain: Grain) -> Resul
             let help = format!("write \"{n}s\" for seconds, \"{n}m\" for minutes");
             return Err(expected("a duration", value, help));
         }
-        DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => {
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
             return Err(expected("a duration", value, help));
         }
     };
@@ -115,10 +110,7 @@ pub(super) fn duration(value: &Value<'_>, most: Duration, grain: Grain) -> Resul
         return Err(Fault::new(format!("{} is out of range", quoted(text)), help));
     }
     if grain == Grain::WholeSeconds && duration.subsec_nanos() != 0 {
-        let fault = Fault::new(
-            format!("{} is not a whole number of seconds", quoted(text)),
-            "leave out the fraction",
-        );
+        let fault = Fault::new(format!("{} is not a whole number of seconds", quoted(text)), "leave out the fraction");
         return Err(fault);
     }
     Ok(duration)

@@ -5,8 +5,7 @@ use super::super::source::Grouping;
 use super::*;
 
 const SEEDS: Seeds = Seeds(1, 2);
-const RULE: Threshold =
-    Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60) };
+const RULE: Threshold = Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60) };
 
 fn source(n: u32) -> Source {
     let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };

@@ -18,8 +18,7 @@ fn said(text: &str) -> String {
 #[test]
 fn every_refusal_names_its_place_its_reason_and_its_remedy() {
     for story in STORIES.split("\n\n").filter(|story| story.starts_with("> ")) {
-        let (file, told): (Vec<&str>, Vec<&str>) =
-            story.trim_end().lines().partition(|line| line.starts_with("> "));
+        let (file, told): (Vec<&str>, Vec<&str>) = story.trim_end().lines().partition(|line| line.starts_with("> "));
         let file: Vec<&str> = file.iter().filter_map(|line| line.strip_prefix("> ")).collect();
         assert_eq!(said(&file.join("\n")), told.join("\n"), "{story}");
     }
@@ -56,12 +55,9 @@ fn a_name_of_a_port_needs_a_list_of_them() {
 
 #[test]
 fn a_fault_in_a_file_of_prefixes_is_told_with_that_files_name_and_line() {
-    let files: [(&str, &[u8]); 2] = [
-        ("/etc/nftrap/allow.list", b"10.0.0.1\r\n\t10.0.0.5/24#x\r\n\n0.0.0.0/0"),
-        ("/latin", b"# M\xfcller"),
-    ];
-    let refused =
-        parsed_with(b"allow.sources = [\"./allow.list\", \"/latin\", \"/none\"]", &files).unwrap_err();
+    let files: [(&str, &[u8]); 2] =
+        [("/etc/nftrap/allow.list", b"10.0.0.1\r\n\t10.0.0.5/24#x\r\n\n0.0.0.0/0"), ("/latin", b"# M\xfcller")];
+    let refused = parsed_with(b"allow.sources = [\"./allow.list\", \"/latin\", \"/none\"]", &files).unwrap_err();
     let shown = "\
 /etc/nftrap/allow.list:2:2: `10.0.0.5/24` has host bits set
    10.0.0.5/24#x
