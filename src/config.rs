@@ -81,7 +81,7 @@ pub struct Detect {
 pub struct Block {
     /// How long it lasts; whole seconds, at least one.
     pub time: Duration,
-    /// So many blocks at most; past this the one nearest its end makes room.
+    /// So many blocks at most; past this the one set longest ago makes room.
     pub max: u32,
 }
 

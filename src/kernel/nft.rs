@@ -19,6 +19,9 @@ pub enum NftError {
     /// `nft` cannot be started.
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
+    /// The table is there, and it is not ours.
+    #[error("table inet {0} is not nftrap's, and stays as it is: choose another name with `table`")]
+    Foreign(String),
     /// `nft` refused, and says why.
     #[error("nft refuses the ruleset: {0}")]
     Refused(String),
@@ -37,7 +40,19 @@ pub enum NftError {
 
 /// Loads the whole table, with nothing queued: one transaction, all or nothing.
 pub fn load(config: &Config) -> Result<(), NftError> {
+    refuse_foreign_table(&config.table)?;
     run(&[ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config)].concat()).map(|_output| ())
+}
+
+/// Whoever has a table of our name, but not our sets in it, has something of its own there.
+fn refuse_foreign_table(table: &str) -> Result<(), NftError> {
+    let listing = match run_with(&["-t", "list", "table", "inet", table], "") {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(NftError::Refused(_)) => return Ok(()), // there is none
+        Err(error) => return Err(error),
+    };
+    let ours = [block_set::SET_V4, block_set::SET_V6].iter().all(|set| listing.contains(&format!("set {set} {{")));
+    if ours { Ok(()) } else { Err(NftError::Foreign(table.to_owned())) }
 }
 
 /// Sends packets to the queues, by the way that this kernel has.

@@ -1,0 +1,139 @@
+//! Replays stories on a virtual clock: text files that say when which packet comes, and what must be decided.
+//! `tests/stories/README` explains the form; whoever wants another story adds a file.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot be read fails")]
+#![expect(clippy::disallowed_methods, reason = "stories are files")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+use nftrap::detect::prefixes::Prefixes;
+use nftrap::detect::source::Grouping;
+use nftrap::detect::table::{ScanTable, Seeds, Threshold};
+use nftrap::detect::{Decision, Detector};
+use nftrap::packet::{Packet, TcpFlags, Transport};
+use nftrap::time::Moment;
+
+#[test]
+fn every_story_ends_as_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let mut stories: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    stories.retain(|path| path.extension().is_some_and(|extension| extension == "story"));
+    stories.sort();
+    assert!(stories.len() >= 8, "only {} stories found", stories.len());
+    let wrong: Vec<_> = stories.iter().flat_map(|path| replay(path)).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What went otherwise than the story says, line by line.
+fn replay(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut world = World::default();
+    let mut wrong = Vec::new();
+    let mut something_happens = false;
+    for (number, line) in text.lines().enumerate().map(|(i, line)| (i.wrapping_add(1), line.trim())) {
+        let place = format!("{}:{number}", path.display());
+        if line.is_empty() || line.starts_with('#') {
+        } else if let Some((name, value)) = line.split_once('=').filter(|_| !line.contains("->")) {
+            world.set(name.trim(), value.trim(), &place);
+        } else {
+            something_happens = true;
+            let (event, expected) = line.split_once("->").unwrap_or_else(|| panic!("{place}: no `->`"));
+            let decided = world.see(event.trim(), &place);
+            if decided != expected.trim() {
+                wrong.push(format!("{place}: {line}\n    decided: {decided}"));
+            }
+        }
+    }
+    assert!(something_happens, "{}: nothing happens in this story", path.display());
+    wrong
+}
+
+struct World {
+    rule: Threshold,
+    grouping: Grouping,
+    allow: Vec<IpNet>,
+    detector: Option<Detector>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            rule: Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(600) },
+            grouping: Grouping { ipv6_prefix: 64, on_link: Vec::new() },
+            allow: Vec::new(),
+            detector: None,
+        }
+    }
+}
+
+impl World {
+    fn set(&mut self, name: &str, value: &str, place: &str) {
+        assert!(self.detector.is_none(), "{place}: settings come before packets");
+        match name {
+            "threshold" => self.rule.contacts = value.parse().unwrap(),
+            "window" => self.rule.window = humantime::parse_duration(value).unwrap(),
+            "block" => self.rule.block = humantime::parse_duration(value).unwrap(),
+            "ipv6_prefix" => self.grouping.ipv6_prefix = value.parse().unwrap(),
+            "on_link" => self.grouping.on_link.push(value.parse::<Ipv6Net>().unwrap()),
+            "allow" => self.allow.push(value.parse().unwrap()),
+            _ => panic!("{place}: no setting `{name}`"),
+        }
+    }
+
+    fn see(&mut self, event: &str, place: &str) -> String {
+        let (rule, allow) = (self.rule, Prefixes::new(&self.allow));
+        let detector = self.detector.get_or_insert_with(|| Detector {
+            table: ScanTable::new(1024, Seeds(3, 4)),
+            threshold: rule,
+            allow,
+        });
+        let (now, packet) = read_event(event).unwrap_or_else(|| panic!("{place}: cannot read `{event}`"));
+        match detector.observe(now, &packet, &self.grouping) {
+            Decision::Innocent => "innocent".into(),
+            Decision::Watch => "watch".into(),
+            Decision::StillBlocked => "still blocked".into(),
+            Decision::Block(offence) => {
+                let lasts = humantime::format_duration(offence.until.since(now));
+                format!("block {} {lasts} hits={} kind={}", offence.source, offence.hits, offence.probe.kind)
+            }
+        }
+    }
+}
+
+/// `TIME SOURCE:PORT > DESTINATION:PORT udp|hidden|SFRPAU…|.`
+fn read_event(event: &str) -> Option<(Moment, Packet)> {
+    let words: Vec<_> = event.split_whitespace().collect();
+    let [time, from, ">", to, what] = words[..] else { return None };
+    let time = Duration::try_from_secs_f64(time.parse().ok()?).ok()?;
+    let (from, to): (SocketAddr, SocketAddr) = (from.parse().ok()?, to.parse().ok()?);
+    let transport = match what {
+        "udp" => Transport::Udp { from: from.port(), to: to.port() },
+        "hidden" => Transport::Hidden,
+        "icmp" => Transport::Other(1),
+        flags => Transport::Tcp { from: from.port(), to: to.port(), flags: read_flags(flags)? },
+    };
+    Some((Moment::from_start(time), Packet { source: from.ip(), destination: to.ip(), transport }))
+}
+
+/// Letters as tcpdump has them, and `.` for ACK: `S`, `S.`, `FPU`; `-` is none.
+fn read_flags(letters: &str) -> Option<TcpFlags> {
+    let mut bits = letters.chars().map(|letter| {
+        Some(match letter {
+            'F' => 0x01,
+            'S' => 0x02,
+            'R' => 0x04,
+            'P' => 0x08,
+            '.' => 0x10,
+            'U' => 0x20,
+            'E' => 0x40,
+            'W' => 0x80,
+            '-' => 0,
+            _ => return None,
+        })
+    });
+    bits.try_fold(0, |all, bit| Some(all | bit?)).map(TcpFlags)
+}
