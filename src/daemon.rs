@@ -39,6 +39,8 @@ use writer::Writer;
 const PENDING_FACTS: usize = 4096;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
+/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Addresses of our links change seldom.
 const TICKS_PER_LINK_CHECK: u32 = 50;
 
@@ -103,8 +105,15 @@ fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
 }
 
 fn share(config: &Config) -> Shared {
-    let threshold =
-        Threshold { contacts: config.detect.threshold, window: config.detect.window, block: config.block.time };
+    let threshold = Threshold {
+        contacts: config.detect.threshold,
+        window: config.detect.window,
+        block: config.block.time,
+        settle: match config.mode {
+            Mode::Enforce => SETTLE,
+            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
+        },
+    };
     Shared {
         clock: Clock::start(),
         detector: Detector {
