@@ -139,6 +139,17 @@ const UDP_TRIGGERS: [u16; 21] = [
     54321,
 ];
 
+impl Config {
+    /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
+    #[must_use]
+    pub const fn fail_mode(&self) -> Fail {
+        match self.mode {
+            Mode::Enforce => self.fail,
+            Mode::Observe => Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::bounded;
 use log::{info, warn};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Config, Mode, OnExit};
@@ -39,6 +39,8 @@ use writer::Writer;
 const PENDING_FACTS: usize = 4096;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
+/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Addresses of our links change seldom.
 const TICKS_PER_LINK_CHECK: u32 = 50;
 
@@ -74,7 +76,7 @@ struct Shared {
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), DaemonError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1]).map_err(DaemonError::Start)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
     refuse_taken_queues(config)?;
     nft::load(config)?;
     let shared = Arc::new(share(config));
@@ -103,8 +105,15 @@ fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
 }
 
 fn share(config: &Config) -> Shared {
-    let threshold =
-        Threshold { contacts: config.detect.threshold, window: config.detect.window, block: config.block.time };
+    let threshold = Threshold {
+        contacts: config.detect.threshold,
+        window: config.detect.window,
+        block: config.block.time,
+        settle: match config.mode {
+            Mode::Enforce => SETTLE,
+            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
+        },
+    };
     Shared {
         clock: Clock::start(),
         detector: Detector {
@@ -131,7 +140,7 @@ fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec<Worker>, u
     let share_of_blocks = usize::try_from(config.block.max).unwrap_or(usize::MAX).div_ceil(count);
     let mut workers = Vec::with_capacity(count);
     for number in queue_numbers(config) {
-        let queue = Queue::open(number, config.queue.length, config.fail.queue_full)?;
+        let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
         let blocks = BlockSet::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, blocks, config, shared));
     }
@@ -203,6 +212,8 @@ impl Daemon {
             for signal in signals.pending() {
                 match signal {
                     SIGUSR1 => self.summarize(),
+                    // Its default would end us, and with us the trap, because somebody closed a terminal.
+                    SIGHUP => warn!("SIGHUP changes nothing: restart to read the config again; blocks stay meanwhile"),
                     _ => return Ok(()),
                 }
             }

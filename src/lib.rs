@@ -1,4 +1,34 @@
-//! nftrap: a port scan ends at its first probe.
+//! nftrap ends a port scan at its first probe, inline, on Linux hosts and gateways whose firewall is nftables.
+//!
+//! ```text
+//!  wire ─► prerouting (raw)      @allow ─► go on;  @block: SYN and impossible flags ─► drop
+//!       ─► conntrack
+//!       ─► prerouting (mangle)   @block and new ─► drop
+//!       ─► input / forward       flow known, allowed, or no trap ─► go on
+//!               trap ─► queue ─► worker: packet::parse ─► detect::Detector::observe ─► decision
+//!                                 offender? ─► kernel::block_set first, then the verdict
+//!                                 fact ─► channel ─► daemon::writer ─► log
+//! ```
+//!
+//! | word | meaning |
+//! |---|---|
+//! | source | who sends: one IPv4 address, or one IPv6 network (a /64 unless configured otherwise) |
+//! | trigger port | a port that nobody serves here and that only a scanner asks for |
+//! | probe | one packet that the ruleset found suspicious and queued |
+//! | contact | a distinct (destination, protocol, port) that a source asked for |
+//! | scan table | the shared, bounded memory of sources and their contacts |
+//! | verdict | what happens to this packet: accept or drop |
+//! | offender | a source whose contacts reached the threshold |
+//! | block | an offender's stay in a kernel set, with an end |
+//! | allow list | sources that are never blocked |
+//! | ruleset | our nftables table, and nothing of anybody else's |
+//!
+//! Imports point one way: `cli → daemon → {kernel, report} → detect → {packet, time}`; `config` is values that
+//! anybody may hold. What is pure (`packet`, `time`, `detect`) names no edge: `tests/layering.rs` holds that.
+//!
+//! Promises, each with a test in `tests/namespaces.rs`: an allowed source is never blocked and never queued; a packet of a
+//! flow that we opened is never dropped; a block always ends; killing the daemon loses no block and leaves no packet waiting;
+//! memory has a ceiling, whatever is sent; only our own table changes; no input makes it panic.
 
 pub mod cli;
 pub mod config;

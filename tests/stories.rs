@@ -62,7 +62,12 @@ struct World {
 impl Default for World {
     fn default() -> Self {
         Self {
-            rule: Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(600) },
+            rule: Threshold {
+                contacts: 1,
+                window: Duration::from_secs(600),
+                block: Duration::from_secs(600),
+                settle: Duration::from_secs(1),
+            },
             grouping: Grouping { ipv6_prefix: 64, on_link: Vec::new() },
             allow: Vec::new(),
             detector: None,

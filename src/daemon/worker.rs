@@ -34,9 +34,9 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(queue: Queue, blocks: BlockSet, config: &Config, shared: &Arc<Shared>) -> Self {
-        let unjudged = match (config.mode, config.fail.queue_full) {
-            (Mode::Observe, _) | (_, QueueFull::Open) => Verdict::Accept,
-            (Mode::Enforce, QueueFull::Closed) => Verdict::Drop,
+        let unjudged = match config.fail_mode().queue_full {
+            QueueFull::Open => Verdict::Accept,
+            QueueFull::Closed => Verdict::Drop,
         };
         let (shared, counters) = (Arc::clone(shared), Arc::default());
         Self { queue, blocks, shared, counters, mode: config.mode, unjudged }

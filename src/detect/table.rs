@@ -47,6 +47,9 @@ pub struct Threshold {
     pub window: Duration,
     /// How long an offender is blocked.
     pub block: Duration,
+    /// How long after a block is set its source's packets may still be on their way to us. One that comes later was let
+    /// through: somebody took the block out of the kernel, and the source offends again.
+    pub settle: Duration,
 }
 
 /// What the table says of a source after one more contact.
@@ -183,7 +186,13 @@ impl Record {
     fn observe(&mut self, now: Moment, fingerprint: u32, rule: &Threshold) -> Standing {
         self.last_seen = ticks(now);
         if self.blocked_until > ticks(now) {
-            return Standing::Blocked(moment(self.blocked_until));
+            let until = moment(self.blocked_until);
+            let settled = now.plus(rule.block).since(until) > rule.settle;
+            return if settled && fingerprint & FULL != 0 {
+                self.offend(now, 1, rule)
+            } else {
+                Standing::Blocked(until)
+            };
         }
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
         self.remember(fingerprint, seconds(now));
@@ -193,6 +202,10 @@ impl Record {
         if full < usize::from(rule.contacts) && hits <= rule.contacts {
             return Standing::Watched(hits);
         }
+        self.offend(now, hits, rule)
+    }
+
+    fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
         let until = now.plus(rule.block);
         // The block answers for this evidence: a source is not blocked twice for the same contacts.
         (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], ticks(until));

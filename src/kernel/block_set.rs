@@ -77,9 +77,15 @@ impl BlockSet {
     pub fn add(&mut self, now: Moment, source: &Source, until: Moment) -> Result<(), BlockError> {
         self.make_room(now);
         let lasts = until.since(now);
-        // An element that expires between "add" and "delete" makes the delete fail; the second time it is not there.
-        let added =
-            self.transact(source, lasts, &Step::REFRESH).or_else(|_| self.transact(source, lasts, &Step::REFRESH));
+        let mut added = self.transact(source, lasts, &Step::REFRESH);
+        // The set may be smaller than we asked for: kernel 6.1, for one, keeps the size it was first made with.
+        if added == Err(BlockError::SetFull) {
+            self.lift_oldest();
+        }
+        if added.is_err() {
+            // Or the element ended between "add" and "delete", which then fails; now it is not there.
+            added = self.transact(source, lasts, &Step::REFRESH);
+        }
         if added.is_ok() {
             self.blocks.push_back((*source, until));
         }
@@ -94,16 +100,18 @@ impl BlockSet {
 
     /// Forgets the blocks that have run out, and lifts the oldest one if there would be too many.
     fn make_room(&mut self, now: Moment) {
-        while let Some((source, until)) = self.blocks.front().copied() {
-            let over = until <= now;
-            if !over && self.blocks.len() < self.max {
-                return;
-            }
+        while self.blocks.front().is_some_and(|(_, until)| *until <= now) {
             self.blocks.pop_front();
-            if !over {
-                // It fails where the operator was faster: the element is gone, as it should be.
-                let (Ok(()) | Err(_)) = self.transact(&source, Duration::ZERO, &[Step::Delete]);
-            }
+        }
+        if self.blocks.len() >= self.max {
+            self.lift_oldest();
+        }
+    }
+
+    fn lift_oldest(&mut self) {
+        if let Some((source, _)) = self.blocks.pop_front() {
+            // It fails where the operator was faster: the element is gone, as it should be.
+            let (Ok(()) | Err(_)) = self.transact(&source, Duration::ZERO, &[Step::Delete]);
         }
     }
 

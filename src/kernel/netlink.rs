@@ -8,8 +8,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use mnl::{Bus, Socket};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 
-/// A report on one message; `NETLINK_CAP_ACK` is off, so it repeats the message that failed.
-const REPORT_WORDS: usize = 2048;
+/// A report repeats the message that failed, and ours are shorter than 200 octets.
+const REPORT_WORDS: usize = 256;
 
 /// A netlink socket to netfilter.
 pub struct Netfilter(Socket);
@@ -55,11 +55,6 @@ impl Netfilter {
                 return Some(report);
             }
         }
-    }
-
-    /// Throws away what an earlier transaction left unread, which would be taken for a report on the next.
-    pub fn discard_reports(&self) {
-        while self.next_report().is_some() {}
     }
 }
 

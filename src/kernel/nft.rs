@@ -65,7 +65,7 @@ pub fn arm(config: &Config) -> Result<Method, NftError> {
     run(&ruleset::disarm(config))?;
     for i in 0..config.queue.count {
         let number = config.queue.first.saturating_add(i);
-        xt_queue::append_rule(&config.table, &ruleset::queue_chain(i), number, config.fail.no_daemon)
+        xt_queue::append_rule(&config.table, &ruleset::queue_chain(i), number, config.fail_mode().no_daemon)
             .map_err(|xt| NftError::NoQueue { native: native.clone(), xt })?;
     }
     Ok(Method::Xt)

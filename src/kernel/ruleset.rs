@@ -53,7 +53,7 @@ pub fn table(config: &Config, ephemeral: &RangeInclusive<u16>) -> String {
 /// Sends the packets of every queue chain to its queue, by nftables' own statement.
 #[must_use]
 pub fn arm(config: &Config) -> String {
-    let bypass = match config.fail.no_daemon {
+    let bypass = match config.fail_mode().no_daemon {
         NoDaemon::Pass => " bypass",
         NoDaemon::Drop => "",
     };
@@ -68,7 +68,7 @@ pub fn arm(config: &Config) -> String {
 pub fn disarm(config: &Config) -> String {
     per_queue(config, |i, _| {
         let chain = format!("inet {} {}", config.table, queue_chain(i));
-        match config.fail.no_daemon {
+        match config.fail_mode().no_daemon {
             NoDaemon::Pass => format!("flush chain {chain}\n"),
             NoDaemon::Drop => format!("flush chain {chain}\nadd rule {chain} counter drop comment \"no daemon\"\n"),
         }
@@ -127,6 +127,13 @@ mod tests {
         let dropping = |line: &&str| line.trim_end().ends_with("drop");
         assert_eq!(table(&config, &EPHEMERAL).lines().find(dropping), None);
         assert!(table(&Config::default(), &EPHEMERAL).lines().any(|line| dropping(&line)));
+    }
+
+    #[test]
+    fn observing_drops_nothing_without_a_daemon_either() {
+        let mut config = Config { mode: Mode::Observe, ..Config::default() };
+        config.fail.no_daemon = NoDaemon::Drop;
+        assert!(arm(&config).contains("bypass") && !disarm(&config).contains("drop"));
     }
 
     #[test]

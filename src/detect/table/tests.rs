@@ -5,7 +5,8 @@ use super::super::source::Grouping;
 use super::*;
 
 const SEEDS: Seeds = Seeds(1, 2);
-const RULE: Threshold = Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60) };
+const RULE: Threshold =
+    Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60), settle: Duration::MAX };
 
 fn source(n: u32) -> Source {
     let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
@@ -38,6 +39,18 @@ fn a_block_ends_on_time_and_its_evidence_with_it() {
     assert_eq!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, until: at(60) });
     assert_eq!(ask(&table, 59, 3, 2), Standing::Blocked(at(60)));
     assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
+}
+
+#[test]
+fn an_offender_that_the_kernel_lets_through_offends_again() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { settle: Duration::from_secs(1), ..RULE };
+    let ask = |second, to, weight| table.observe(at(second), source(1), (&port(to), weight), &rule);
+    assert_eq!(ask(0, 1, Weight::Full), Standing::Offender { hits: 1, until: at(60) });
+    assert_eq!(ask(1, 2, Weight::Full), Standing::Blocked(at(60)), "sent before the block, perhaps");
+    assert_eq!(ask(2, 3, Weight::Half), Standing::Blocked(at(60)), "a late segment, perhaps");
+    assert_eq!(ask(2, 3, Weight::Full), Standing::Offender { hits: 1, until: at(62) });
+    assert_eq!(ask(3, 4, Weight::Full), Standing::Blocked(at(62)));
 }
 
 #[test]
