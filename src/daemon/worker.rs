@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Sender;
 use log::error;
 
-use super::Shared;
+use super::start::Shared;
 use crate::config::{Config, Mode, QueueFull};
 use crate::detect::{Decision, Offence};
 use crate::kernel::block_set::BlockSet;

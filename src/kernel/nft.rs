@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::ruleset::{self, Method};
 use super::{block_set, queue, xt_queue};
 use crate::config::Config;
+use crate::detect::source::Source;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ pub enum NftError {
 pub fn load(config: &Config) -> Result<(), NftError> {
     refuse_foreign_table(&config.table)?;
     run(&[ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config)].concat()).map(|_output| ())
+}
+
+/// Loads the whole table together with blocks, each with the time left to it: one transaction, so that none is ever missing.
+pub fn restore(config: &Config, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
+    let texts = [ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config), ruleset::blocks(config, blocks)];
+    run(&texts.concat()).map(|_output| ())
 }
 
 /// Whoever has a table of our name, but not our sets in it, has something of its own there.
