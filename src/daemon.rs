@@ -110,10 +110,8 @@ impl Daemon {
         let mut tick = 0_u32;
         loop {
             tick = tick.wrapping_add(1);
-            for signal in signals.pending() {
-                if self.obey(signal) == Then::Stop {
-                    return Ok(());
-                }
+            if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
+                return Ok(());
             }
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
