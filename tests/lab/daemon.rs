@@ -1,0 +1,214 @@
+//! The daemon under test: a process in a namespace, its log, and what it did to the kernel's sets.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::netns::Namespace;
+use super::patience::{patience, wait_until};
+
+/// A configuration whose packets are judged in the order in which they came.
+pub(crate) const ONE_QUEUE: &str = "[queue]\ncount = 1\n";
+
+/// A running daemon; killed when dropped.
+pub(crate) struct Daemon<'lab> {
+    namespace: &'lab Namespace,
+    child: Child,
+    log: Arc<Log>,
+    table: String,
+    _config: ConfigFile,
+}
+
+impl<'lab> Daemon<'lab> {
+    /// Starts it with a configuration, and returns when it is ready.
+    pub(crate) fn start(namespace: &'lab Namespace, config: &str) -> Self {
+        let daemon = Self::launch(namespace, config);
+        daemon.wait_for_line("ready");
+        daemon
+    }
+
+    /// Starts it with a configuration, which may be a wrong one.
+    pub(crate) fn launch(namespace: &'lab Namespace, config: &str) -> Self {
+        let file = ConfigFile::new(config);
+        let mut command = nftrap();
+        command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
+        let log = Log::of(child.stderr.take().expect("its log"));
+        let table = config.lines().find_map(|line| line.strip_prefix("table = "));
+        let table = table.map_or("nftrap", |name| name.trim_matches('"')).to_owned();
+        Self { namespace, child, log, table, _config: file }
+    }
+
+    /// Returns the first line of the log that holds `text`, when there is one; panics when none comes.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.log.wait_for(text).unwrap_or_else(|| panic!("the log never said `{text}`"))
+    }
+
+    /// How many lines of the log hold `text`.
+    pub(crate) fn lines_with(&self, text: &str) -> usize {
+        self.log.locked().all.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Whether this key (an IPv4 address, or a masked IPv6 one) is in the kernel's set.
+    pub(crate) fn blocks(&self, key: &str) -> bool {
+        self.element(key).is_some()
+    }
+
+    /// How much longer this key stays in the kernel's set.
+    pub(crate) fn time_left(&self, key: &str) -> Duration {
+        let element = self.element(key).unwrap_or_else(|| panic!("{key} is not blocked"));
+        let end = element.split("expires ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let end = end.unwrap_or_else(|| panic!("a block without an end: {element}"));
+        humantime::parse_duration(end).unwrap_or_else(|_| panic!("nft's `{end}` is not a duration"))
+    }
+
+    fn element(&self, key: &str) -> Option<String> {
+        let set = if key.contains(':') { "block6" } else { "block4" };
+        let key = format!("{{ {key} }}");
+        let (found, said) = self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+        assert!(found || said.contains("No such file"), "nft could not look for {key} in {set}: {said}");
+        found.then_some(said)
+    }
+
+    /// Whether its table is in the kernel.
+    pub(crate) fn has_table(&self) -> bool {
+        self.namespace.nft(&["list", "table", "inet", &self.table]).0
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("send nftrap a signal");
+    }
+
+    /// Ends it with a signal: how it ended, and how long that took.
+    pub(crate) fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
+        self.signal(signal);
+        self.wait_for_end()
+    }
+
+    /// Waits until it has ended by itself: how, and how long that took.
+    pub(crate) fn wait_for_end(&mut self) -> (ExitStatus, Duration) {
+        let mut status = None;
+        let time = wait_until("nftrap ends", || {
+            status = self.child.try_wait().expect("ask how nftrap is");
+            status.is_some()
+        });
+        (status.expect("waited for"), time)
+    }
+
+    /// Memory in use, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its memory use");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    /// The end of what it has logged.
+    pub(crate) fn log(&self) -> String {
+        const ENOUGH: usize = 60; // a flood leaves a line for each forged source
+        let lines = self.log.locked();
+        lines.all[lines.all.len().saturating_sub(ENOUGH)..].join("\n")
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            eprintln!("--- log of nftrap, table {}:\n{}\n---", self.table, self.log());
+        }
+    }
+}
+
+/// The rules that would be loaded by default.
+pub(crate) fn rules(namespace: &Namespace, arguments: &[&str]) -> String {
+    let (done, rules) = namespace.feed(nftrap().arg("rules").args(arguments), "");
+    assert!(done, "`nftrap rules` failed: {rules}");
+    rules
+}
+
+fn nftrap() -> Command {
+    let built = || env!("CARGO_BIN_EXE_nftrap").into();
+    Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
+}
+
+/// A configuration file, removed when dropped.
+struct ConfigFile(PathBuf);
+
+impl ConfigFile {
+    fn new(config: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("nt{}-{count}.toml", std::process::id()));
+        fs::write(&path, config).expect("write a configuration");
+        Self(path)
+    }
+}
+
+impl Drop for ConfigFile {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Lines, collected by a thread while the daemon runs.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Lines>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    all: Vec<String>,
+    ended: bool,
+}
+
+impl Log {
+    fn of(stderr: impl Read + Send + 'static) -> Arc<Self> {
+        let log = Arc::new(Self::default());
+        let collector = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                collector.change(|lines| lines.all.push(line));
+            }
+            collector.change(|lines| lines.ended = true);
+        });
+        log
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lines)) {
+        change(&mut self.locked());
+        self.more.notify_all();
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for(&self, text: &str) -> Option<String> {
+        let deadline = Instant::now() + patience();
+        let mut lines = self.locked();
+        let mut read = 0;
+        loop {
+            if let Some(line) = lines.all[read..].iter().find(|line| line.contains(text)) {
+                return Some(line.clone());
+            }
+            read = lines.all.len();
+            let left = deadline.checked_duration_since(Instant::now())?;
+            if lines.ended {
+                return None;
+            }
+            lines = self.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

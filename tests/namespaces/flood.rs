@@ -1,0 +1,54 @@
+//! A flood from forged sources.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rustix::io::Errno;
+
+use crate::lab::daemon::Daemon;
+use crate::lab::hosts::{Lab, SERVER, routed, server};
+use crate::lab::packet::{SYN, tcp};
+use crate::lab::patience::{is_slow, wait_until};
+use crate::lab::wire::Answer;
+
+/// What the daemon may use with the limits of this test, in KiB.
+const CEILING: u64 = 64 * 1024;
+/// By how much it may grow once its tables are full, in KiB: the allocator's own business.
+const MARGIN: u64 = 4 * 1024;
+
+#[test]
+fn forged_sources_grow_nothing_past_its_limit_and_hide_nobody() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let _service = lab.server.serve(server(22));
+    let wave: u32 = if is_slow() { 20_000 } else { 100_000 };
+    let bound = wave / 4;
+    let config = format!("[detect]\nmax_sources = {bound}\n[block]\nmax = {bound}\n");
+    let daemon = Daemon::start(&lab.server, &config);
+    assert_eq!(lab.attacker.knock(routed(2), server(22)), Answer::Open);
+
+    forge(&lab, 0..wave);
+    let full = daemon.resident_kib();
+    assert!(full < CEILING, "{full} KiB after one wave");
+    forge(&lab, wave..2 * wave);
+    let later = daemon.resident_kib();
+    assert!(later < full + MARGIN, "{full} KiB after one wave, {later} KiB after two");
+
+    lab.probe(routed(2), SERVER, 111);
+    // The log has said enough for this second; the kernel knows.
+    wait_until("the scanner is blocked", || daemon.blocks("10.1.0.2"));
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
+    assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
+}
+
+/// Sends a SYN from each of these addresses of 10.64.0.0/10, and waits until all are judged.
+fn forge(lab: &Lab, sources: std::ops::Range<u32>) {
+    let base = u32::from(Ipv4Addr::new(10, 64, 0, 0));
+    for source in sources {
+        let source = IpAddr::V4(Ipv4Addr::from(base + source));
+        let packet = tcp((source, 40_000), (SERVER, 111), SYN);
+        match lab.wire.try_send(&packet) {
+            Ok(_) | Err(Errno::NOBUFS | Errno::AGAIN) => {}
+            Err(error) => panic!("could not forge {source}: {error}"),
+        }
+    }
+    wait_until("no forged packet waits", || lab.server.queue_counts().0 == 0);
+}

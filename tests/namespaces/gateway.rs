@@ -1,0 +1,49 @@
+//! A gateway guards what is behind it.
+
+use std::net::SocketAddr;
+
+use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::hosts::{GATEWAY, Lab, SERVER6, routed, routed6, server};
+use crate::lab::wire::Answer;
+
+#[test]
+fn a_probe_through_a_gateway_is_stopped_there() {
+    let Some(lab) = Lab::with_gateway() else { return };
+    let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
+    let service = lab.server.serve(server(22));
+    let config = "[protect]\ndestinations = [\"10.2.0.0/24\", \"fd00:f::/64\"]\n";
+    let daemon = Daemon::start(gateway, config);
+    assert_eq!(lab.attacker.knock(routed(2), server(22)), Answer::Open);
+
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(111)), Answer::Silence);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=111");
+    assert!(daemon.blocks("10.1.0.2"));
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
+    assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
+    assert_eq!(service.clients(), [routed(2), routed(3)]);
+
+    let service = SocketAddr::new(SERVER6, 22);
+    let _service = lab.server.serve(service);
+    assert_eq!(lab.attacker.knock(routed6(1, 2), service), Answer::Open);
+    lab.probe(routed6(1, 2), SERVER6, 111);
+    daemon.wait_for_line("blocked source=fd00:1::");
+    assert!(daemon.blocks("fd00:1::"));
+    assert_eq!(lab.attacker.knock_briefly(routed6(1, 3), service), Answer::Silence);
+}
+
+#[test]
+fn a_gateway_leaves_what_it_does_not_protect_alone() {
+    let Some(lab) = Lab::with_gateway() else { return };
+    let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
+    let config = format!("{ONE_QUEUE}[protect]\ndestinations = [\"10.2.0.9\"]\n");
+    let daemon = Daemon::start(gateway, &config);
+
+    assert_eq!(lab.attacker.knock(routed(2), server(111)), Answer::Refused);
+    lab.probe(routed6(1, 2), SERVER6, 111);
+    lab.settle(&daemon, GATEWAY);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+    assert_eq!(daemon.lines_with("source=fd00:1::"), 0);
+
+    lab.probe(routed(2), "10.2.0.9".parse().unwrap(), 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+}

@@ -1,0 +1,104 @@
+//! Who is no scanner, and what a block leaves alone.
+
+use std::net::SocketAddr;
+
+use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
+use crate::lab::packet::{ACK, FIN, RST, SYN, tcp, udp};
+use crate::lab::wire::{Answer, talk};
+
+#[test]
+fn strays_block_nobody() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, ONE_QUEUE);
+    // An answer to somebody who used our address, the end of a flow that we forgot, a late segment of it.
+    for (host, flags) in (10..).zip([SYN | ACK, RST, RST | ACK, ACK, FIN | ACK]) {
+        lab.wire.send(&tcp((routed(host), 443), (SERVER, 111), flags));
+    }
+    // Late segments to ports that our own clients are given.
+    for port in [32_771, 32_772, 32_773] {
+        lab.wire.send(&tcp((routed(20), 443), (SERVER, port), ACK));
+    }
+    // Late answers of a resolver, a time server and QUIC; a traceroute.
+    for (host, port) in (30..).zip([53, 123, 443]) {
+        lab.wire.send(&udp((routed(host), port), (SERVER, 32_771), b"a late answer"));
+        lab.wire.send(&udp((routed6(1, 2), port), (SERVER6, 32_771), b"a late answer"));
+    }
+    for port in 33_434..33_534 {
+        lab.wire.send(&udp((routed(40), 40_000), (SERVER, port), b"how far is it?"));
+    }
+    lab.settle(&daemon, SERVER);
+    let (_, blocked) = lab.server.nft(&["list", "set", "inet", "nftrap", "block4"]);
+    for host in (10..15).chain([20]).chain(30..33).chain([40]) {
+        assert!(!blocked.contains(&format!("10.1.0.{host} ")), "10.1.0.{host} in {blocked}");
+    }
+    assert_eq!(daemon.lines_with("blocked source="), 1, "only the sentinel in:\n{}", daemon.log());
+}
+
+#[test]
+fn a_service_next_to_a_trigger_port_is_undisturbed() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let pop3 = lab.server.serve(server(110));
+    let daemon = Daemon::start(&lab.server, ONE_QUEUE);
+    let client = lab.attacker.connect(routed(2), server(110));
+    talk(&client, &pop3.accept());
+    drop(client);
+    assert_eq!(lab.attacker.knock(routed(2), server(112)), Answer::Refused, "nobody's port, but no trigger either");
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+}
+
+#[test]
+fn a_service_on_a_trigger_port_is_served_and_its_restart_blocks_nobody() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, ONE_QUEUE);
+    let imap = lab.server.serve(server(143));
+    let client = lab.attacker.connect(routed(2), server(143));
+    talk(&client, &imap.accept());
+    drop((client, imap));
+
+    // It restarts; meanwhile its clients come back, and new ones come.
+    assert_eq!(lab.attacker.knock(routed(2), server(143)), Answer::Refused);
+    assert_eq!(lab.attacker.knock(routed(3), server(143)), Answer::Refused);
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 ") + daemon.lines_with("source=10.1.0.3 "), 0);
+
+    let _imap = lab.server.serve(server(143));
+    assert_eq!(lab.attacker.knock(routed(2), server(143)), Answer::Open);
+}
+
+#[test]
+fn what_the_server_opens_to_a_blocked_host_works() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let there = SocketAddr::new(routed(2), 8000);
+    let provider = lab.attacker.serve(there);
+    let daemon = Daemon::start(&lab.server, "");
+    let before = lab.server.connect(SERVER, there);
+    let its_end = provider.accept();
+    talk(&before, &its_end);
+
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    assert!(daemon.blocks("10.1.0.2"));
+
+    talk(&before, &its_end);
+    let after = lab.server.connect(SERVER, there);
+    talk(&after, &provider.accept());
+}
+
+#[test]
+fn an_established_flow_of_a_blocked_source_goes_on() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let ssh = lab.server.serve(server(22));
+    let daemon = Daemon::start(&lab.server, "");
+    let session = lab.attacker.connect(routed(2), server(22));
+    let its_end = ssh.accept();
+    talk(&session, &its_end);
+
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    assert!(daemon.blocks("10.1.0.2"));
+
+    talk(&session, &its_end);
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence, "but no new one");
+}

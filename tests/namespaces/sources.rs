@@ -1,0 +1,44 @@
+//! Who may probe: the allow list, and observe mode.
+
+use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
+use crate::lab::packet::{FIN, tcp, udp};
+use crate::lab::wire::Answer;
+
+#[test]
+fn an_allowed_source_may_probe_and_is_not_even_queued() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let config = format!("{ONE_QUEUE}[allow]\nsources = [\"10.1.0.0/28\", \"fd00:1::/64\"]\n");
+    let daemon = Daemon::start(&lab.server, &config);
+    let before = lab.server.queue_counts();
+
+    for (source, target) in [(routed(2), SERVER), (routed6(1, 2), SERVER6)] {
+        lab.wire.send(&tcp((source, 40_000), (target, 8081), FIN));
+        lab.wire.send(&udp((source, 40_000), (target, 161), b"public"));
+        lab.probe(source, target, 111);
+    }
+    assert_eq!(lab.attacker.knock(routed(2), server(143)), Answer::Refused);
+    assert_eq!(lab.server.queue_counts(), before, "packets that came to the queues");
+    assert!(!daemon.blocks("10.1.0.2") && !daemon.blocks("fd00:1::"));
+
+    lab.probe(routed(16), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.16 ");
+}
+
+#[test]
+fn observe_mode_drops_nothing_and_says_once_what_it_would_have_done() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let service = lab.server.serve(server(22));
+    let daemon = Daemon::start(&lab.server, &format!("mode = \"observe\"\n{ONE_QUEUE}"));
+
+    for port in [111, 143, 111, 119] {
+        assert_eq!(lab.attacker.knock(routed(2), server(port)), Answer::Refused, "port {port}");
+    }
+    assert_eq!(lab.attacker.knock(routed(2), server(22)), Answer::Open);
+    assert_eq!(service.clients(), [routed(2)]);
+
+    daemon.wait_for_line("would block source=10.1.0.2 ");
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 1, "in:\n{}", daemon.log());
+    assert!(!daemon.blocks("10.1.0.2"));
+}
