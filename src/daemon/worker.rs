@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use log::error;
+use log::{error, trace};
 
 use super::start::Shared;
 use crate::config::{Config, Mode, QueueFull};
@@ -80,12 +80,14 @@ impl Worker {
         }
     }
 
+    #[expect(clippy::use_debug, reason = "traces are for who works on nftrap")]
     fn judge(&mut self, bytes: &[u8], facts: &Sender<Fact>) -> Verdict {
         let Ok(packet) = packet::parse(bytes) else {
             count(&self.counters.unreadable);
             return self.unjudged;
         };
         let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.grouping.load());
+        trace!("{packet:?}: {decision:?}");
         match (decision, self.mode) {
             (Decision::Innocent | Decision::Watch, _) | (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
             (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,

@@ -20,6 +20,9 @@ pub enum NftError {
     /// `nft` cannot be started.
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
+    /// We lack the right.
+    #[error("no right to change the ruleset: root or CAP_NET_ADMIN is needed")]
+    Forbidden,
     /// The table is there, and it is not ours.
     #[error("table inet {0} is not nftrap's, and stays as it is: choose another name with `table`")]
     Foreign(String),
@@ -151,6 +154,9 @@ fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
         return Ok(output);
     }
     let reason = String::from_utf8_lossy(&output.stderr);
+    if reason.contains("Operation not permitted") {
+        return Err(NftError::Forbidden);
+    }
     let first = reason.lines().find(|line| line.contains("Error")).unwrap_or(&reason);
     Err(NftError::Refused(first.trim().to_owned()))
 }
