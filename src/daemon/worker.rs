@@ -80,7 +80,6 @@ impl Worker {
         }
     }
 
-    #[expect(clippy::use_debug, reason = "traces are for who works on nftrap")]
     fn judge(&mut self, bytes: &[u8], facts: &Sender<Fact>) -> Verdict {
         let Ok(packet) = packet::parse(bytes) else {
             count(&self.counters.unreadable);
