@@ -3,35 +3,29 @@
 //! **Start:** table in the kernel with nothing queued → queues bound → workers running → packets sent to the queues → ready.
 //! **End:** nothing sent to the queues any more → workers drain what waits → queues closed. Blocks stay, unless told otherwise.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::net::IpAddr;
 use std::ops::Add as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::bounded;
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, Mode, OnExit};
-use crate::detect::Detector;
-use crate::detect::source::{Grouping, Source};
-use crate::detect::table::{ScanTable, Seeds, Threshold};
-use crate::kernel::block_set::BlockSet;
-use crate::kernel::clock::Clock;
-use crate::kernel::queue::{self, Queue, QueueError};
-use crate::kernel::ruleset::Method;
-use crate::kernel::{links, nft};
+use crate::config::{Config, OnExit};
+use crate::kernel::nft;
+use crate::kernel::queue::{self, QueueError};
+use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
 
+mod start;
 mod worker;
 mod writer;
 
+use start::{Shared, announce, grouping, open_workers, queue_numbers, refuse_taken_queues, share};
 use worker::Worker;
 use writer::Writer;
 
@@ -39,8 +33,8 @@ use writer::Writer;
 const PENDING_FACTS: usize = 4096;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
-/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
-const SETTLE: Duration = Duration::from_secs(1);
+/// Without our table nothing is blocked: it is to be back within a second.
+const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// Addresses of our links change seldom.
 const TICKS_PER_LINK_CHECK: u32 = 50;
 
@@ -64,16 +58,6 @@ pub enum DaemonError {
     WorkerEnded,
 }
 
-/// What the workers share.
-#[derive(Debug)]
-struct Shared {
-    clock: Clock,
-    detector: Detector,
-    /// Replaced when our links' addresses change.
-    grouping: ArcSwap<Grouping>,
-    stop: AtomicBool,
-}
-
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
@@ -84,102 +68,16 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let daemon = Daemon::start(config, shared, workers)?;
     let method = nft::arm(config).inspect_err(|_| daemon.stop_workers())?;
     announce(config, method, blocks);
-    let outcome = daemon.watch(&mut signals);
+    let outcome = daemon.watch(config, &mut signals);
     daemon.stop(config)?;
     outcome
 }
 
-/// Before anything is changed: a queue that somebody else listens to.
-fn refuse_taken_queues(config: &Config) -> Result<(), QueueError> {
-    for number in queue_numbers(config) {
-        if let Some(owner) = queue::owner(number) {
-            return Err(QueueError::InUse { number, owner });
-        }
-    }
-    Ok(())
-}
-
-fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
-    let first = config.queue.first;
-    (0..config.queue.count).map(move |i| first.saturating_add(i))
-}
-
-fn share(config: &Config) -> Shared {
-    let threshold = Threshold {
-        contacts: config.detect.threshold,
-        window: config.detect.window,
-        block: config.block.time,
-        settle: match config.mode {
-            Mode::Enforce => SETTLE,
-            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
-        },
-    };
-    Shared {
-        clock: Clock::start(),
-        detector: Detector {
-            table: ScanTable::new(config.detect.max_sources, random_seeds()),
-            threshold,
-            allow: config.allow.clone(),
-        },
-        grouping: ArcSwap::from_pointee(grouping(config.detect.ipv6_prefix)),
-        stop: AtomicBool::new(false),
-    }
-}
-
-fn grouping(ipv6_prefix: u8) -> Grouping {
-    let on_link = links::on_link_networks().unwrap_or_else(|error| {
-        warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
-        Vec::new()
-    });
-    Grouping { ipv6_prefix, on_link }
-}
-
-/// Opens queues and sets; returns also how many blocks the kernel had.
-fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec<Worker>, usize), DaemonError> {
-    let count = usize::from(config.queue.count.max(1));
-    let share_of_blocks = usize::try_from(config.block.max).unwrap_or(usize::MAX).div_ceil(count);
-    let mut workers = Vec::with_capacity(count);
-    for number in queue_numbers(config) {
-        let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
-        let blocks = BlockSet::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
-        workers.push(Worker::new(queue, blocks, config, shared));
-    }
-    let blocks = nft::blocks(config)?;
-    adopt(&blocks, &mut workers, shared, config.detect.ipv6_prefix);
-    Ok((workers, blocks.len()))
-}
-
-/// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
-fn adopt(blocks: &[(IpAddr, Duration)], workers: &mut [Worker], shared: &Shared, ipv6_prefix: u8) {
-    let now = shared.clock.now();
-    let mut blocks = blocks.to_vec();
-    blocks.sort_unstable_by_key(|(_, left)| *left);
-    for (i, (address, left)) in blocks.into_iter().enumerate() {
-        let (source, until) = (Source::of_key(address, ipv6_prefix), now.plus(left));
-        shared.detector.table.set_blocked(now, source, until);
-        let count = workers.len();
-        if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
-            worker.blocks.adopt(now, source, until);
-        }
-    }
-}
-
-/// Says that a probe sent now would be judged: in the log, and to systemd if it asked.
-fn announce(config: &Config, method: Method, blocks: usize) {
-    let queue = match method {
-        Method::Native => "nft queue",
-        Method::Xt => "xt NFQUEUE (this kernel has no nft_queue)",
-    };
-    let mode = match config.mode {
-        Mode::Enforce => "enforce",
-        Mode::Observe => "observe",
-    };
-    let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
-    let numbers = format!("{}-{last}", config.queue.first);
-    info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        warn!(error:%; "cannot tell systemd that we are ready");
-    }
+/// What a signal asks of us.
+#[derive(PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Stop,
 }
 
 /// The running threads.
@@ -207,25 +105,52 @@ impl Daemon {
 
     /// Serves signals until one says stop, or a worker is gone.
     #[expect(clippy::disallowed_methods, reason = "this thread has nothing to do between two looks")]
-    fn watch(&self, signals: &mut Signals) -> Result<(), DaemonError> {
-        for tick in 1_u32.. {
-            for signal in signals.pending() {
-                match signal {
-                    SIGUSR1 => self.summarize(),
-                    // Its default would end us, and with us the trap, because somebody closed a terminal.
-                    SIGHUP => warn!("SIGHUP changes nothing: restart to read the config again; blocks stay meanwhile"),
-                    _ => return Ok(()),
-                }
+    fn watch(&self, config: &Config, signals: &mut Signals) -> Result<(), DaemonError> {
+        let table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
+        let mut tick = 0_u32;
+        loop {
+            tick = tick.wrapping_add(1);
+            if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
+                return Ok(());
             }
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
+            }
+            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && table.is_gone().unwrap_or(false) {
+                self.restore(config);
             }
             if tick.is_multiple_of(TICKS_PER_LINK_CHECK) {
                 self.look_at_links();
             }
             thread::sleep(TICK);
         }
-        Ok(())
+    }
+
+    fn obey(&self, signal: i32) -> Then {
+        match signal {
+            SIGUSR1 => {
+                show_totals(&self.counters);
+                show_queues(&self.numbers);
+                Then::GoOn
+            }
+            SIGHUP => {
+                // Its default would end us, and with us the trap, because somebody closed a terminal.
+                warn!("SIGHUP changes nothing: restart to read the config again; blocks stay meanwhile");
+                Then::GoOn
+            }
+            _ => Then::Stop,
+        }
+    }
+
+    /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look.
+    fn restore(&self, config: &Config) {
+        let now = self.shared.clock.now();
+        let blocks: Vec<_> = self.shared.detector.table.blocked(now);
+        let left: Vec<_> = blocks.iter().map(|(source, until)| (*source, until.since(now))).collect();
+        match nft::restore(config, &left).and_then(|()| nft::arm(config)) {
+            Ok(_) => warn!(blocks = left.len(); "somebody removed our table: it is back, and so are the blocks"),
+            Err(error) => warn!(error:%; "somebody removed our table, and it cannot be put back"),
+        }
     }
 
     fn look_at_links(&self) {
@@ -243,11 +168,12 @@ impl Daemon {
             warn!(error:%; "cannot take back the rules that queue");
         }
         self.stop_workers();
-        self.summarize();
+        show_queues(&self.numbers);
         for worker in self.workers {
             // It ended by itself and said why: there is nothing left to do for it.
             let (Ok(()) | Err(_)) = worker.join();
         }
+        show_totals(&self.counters);
         let (Ok(()) | Err(_)) = self.writer.join();
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
@@ -262,24 +188,22 @@ impl Daemon {
     fn stop_workers(&self) {
         self.shared.stop.store(true, Ordering::Release);
     }
+}
 
-    /// Logs what was done so far, and what waits in the kernel.
-    fn summarize(&self) {
-        let totals = self.counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
-        info!("counters {totals}");
-        for state in queue::states().into_iter().filter(|state| self.numbers.contains(&state.number)) {
-            let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
-            info!(queue = number, waiting, overrun, unsent; "queue");
-        }
+/// Logs what was done so far.
+fn show_totals(counters: &[Arc<Counters>]) {
+    let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
+    info!("counters {totals}");
+}
+
+/// Logs what waits in the kernel for us, and what did not find room.
+fn show_queues(numbers: &[u16]) {
+    for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
+        let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
+        info!(queue = number, waiting, overrun, unsent; "queue");
     }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
     thread::Builder::new().name(name.to_owned()).spawn(body).map_err(DaemonError::Start)
-}
-
-/// From the system's own random numbers, as the standard library's hash maps take theirs.
-fn random_seeds() -> Seeds {
-    let random = RandomState::new();
-    Seeds(random.hash_one(1), random.hash_one(2))
 }

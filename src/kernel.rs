@@ -7,4 +7,5 @@ pub mod netlink;
 pub mod nft;
 pub mod queue;
 pub mod ruleset;
+pub mod watch;
 pub mod xt_queue;

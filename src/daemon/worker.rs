@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use log::error;
+use log::{error, trace};
 
-use super::Shared;
+use super::start::Shared;
 use crate::config::{Config, Mode, QueueFull};
 use crate::detect::{Decision, Offence};
 use crate::kernel::block_set::BlockSet;
@@ -86,6 +86,7 @@ impl Worker {
             return self.unjudged;
         };
         let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.grouping.load());
+        trace!("{packet:?}: {decision:?}");
         match (decision, self.mode) {
             (Decision::Innocent | Decision::Watch, _) | (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
             (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,

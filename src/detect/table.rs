@@ -6,6 +6,7 @@
 //! blocked, the one whose block ends first (the kernel goes on blocking it; only the table forgets). Without the
 //! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds.
 
+use std::net::Ipv6Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +131,20 @@ impl ScanTable {
         self.with_record(now, source, |record| record.blocked_until = 0);
     }
 
+    /// All sources that are blocked at `now`, with the ends of their blocks; in no order. One shard is locked at a time.
+    #[must_use]
+    pub fn blocked(&self, now: Moment) -> Vec<(Source, Moment)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let records = buckets.iter().flat_map(|bucket| &bucket.0);
+            let blocked = records.filter(|record| record.blocked_until > ticks(now));
+            found.extend(blocked.map(|record| (record.source(), moment(record.blocked_until))));
+            drop(buckets);
+        }
+        found
+    }
+
     fn with_record<T>(&self, now: Moment, source: Source, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(source);
         let shard = self.shards.get(low_bits(hash, SHARDS))?;
@@ -177,6 +192,11 @@ fn halves(bits: u128) -> (u64, u64) {
 }
 
 impl Record {
+    fn source(&self) -> Source {
+        let [high, low] = self.network;
+        Source::network(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)), self.prefix)
+    }
+
     /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
     fn rank(&self, now: Moment) -> (bool, u64) {
         let blocked = self.blocked_until > ticks(now);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::ruleset::{self, Method};
 use super::{block_set, queue, xt_queue};
 use crate::config::Config;
+use crate::detect::source::Source;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum NftError {
     /// `nft` cannot be started.
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
+    /// We lack the right.
+    #[error("no right to change the ruleset: root or CAP_NET_ADMIN is needed")]
+    Forbidden,
     /// The table is there, and it is not ours.
     #[error("table inet {0} is not nftrap's, and stays as it is: choose another name with `table`")]
     Foreign(String),
@@ -42,6 +46,12 @@ pub enum NftError {
 pub fn load(config: &Config) -> Result<(), NftError> {
     refuse_foreign_table(&config.table)?;
     run(&[ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config)].concat()).map(|_output| ())
+}
+
+/// Loads the whole table together with blocks, each with the time left to it: one transaction, so that none is ever missing.
+pub fn restore(config: &Config, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
+    let texts = [ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config), ruleset::blocks(config, blocks)];
+    run(&texts.concat()).map(|_output| ())
 }
 
 /// Whoever has a table of our name, but not our sets in it, has something of its own there.
@@ -144,6 +154,9 @@ fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
         return Ok(output);
     }
     let reason = String::from_utf8_lossy(&output.stderr);
+    if reason.contains("Operation not permitted") {
+        return Err(NftError::Forbidden);
+    }
     let first = reason.lines().find(|line| line.contains("Error")).unwrap_or(&reason);
     Err(NftError::Refused(first.trim().to_owned()))
 }

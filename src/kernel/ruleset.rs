@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
+use super::block_set::{SET_V4, SET_V6};
 use crate::config::{Config, Mode, NoDaemon, PortSet};
+use crate::detect::source::Source;
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 
@@ -73,6 +76,19 @@ pub fn disarm(config: &Config) -> String {
             NoDaemon::Drop => format!("flush chain {chain}\nadd rule {chain} counter drop comment \"no daemon\"\n"),
         }
     })
+}
+
+/// Adds blocks to the kernel sets, each with the time left to it.
+#[must_use]
+pub fn blocks(config: &Config, blocks: &[(Source, Duration)]) -> String {
+    let mut text = String::new();
+    for (source, left) in blocks {
+        let set = if source.address().is_ipv4() { SET_V4 } else { SET_V6 };
+        let (table, address, seconds) = (&config.table, source.address(), left.as_secs().max(1));
+        // Writing to a String does not fail.
+        let (Ok(()) | Err(_)) = writeln!(text, "add element inet {table} {set} {{ {address} timeout {seconds}s }}");
+    }
+    text
 }
 
 /// Name of the chain that leads to the `i`-th queue.
@@ -151,6 +167,17 @@ mod tests {
         config.fail.no_daemon = NoDaemon::Drop;
         assert!(arm(&config).lines().all(|line| !line.contains("bypass")));
         assert!(disarm(&config).contains("drop"));
+    }
+
+    #[test]
+    fn blocks_go_to_their_familys_set_with_their_time() {
+        let sources = ["192.0.2.1", "2001:db8:1:2::"].map(|key| Source::of_key(key.parse().unwrap(), 64));
+        let text = blocks(&Config::default(), &sources.map(|source| (source, Duration::from_millis(61_900))));
+        let lines = [
+            "add element inet nftrap block4 { 192.0.2.1 timeout 61s }",
+            "add element inet nftrap block6 { 2001:db8:1:2:: timeout 61s }",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl<'lab> Daemon<'lab> {
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 
+    /// Processor time of all its threads, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let of = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("schedstat")).expect("its time");
+        let first = |text: String| text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).expect("a number");
+        threads.map(|thread| first(of(thread.expect("a thread")))).sum()
+    }
+
     /// The end of what it has logged.
     pub(crate) fn log(&self) -> String {
         const ENOUGH: usize = 60; // a flood leaves a line for each forged source

@@ -1,5 +1,7 @@
 //! A laboratory: hosts made of network namespaces, packets made by hand, and the daemon among them.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "tests and benchmark each use a part of it")]
+
 pub(crate) mod daemon;
 pub(crate) mod hosts;
 pub(crate) mod netns;

@@ -54,6 +54,18 @@ fn an_offender_that_the_kernel_lets_through_offends_again() {
 }
 
 #[test]
+fn the_blocked_can_be_listed() {
+    let table = ScanTable::new(1024, SEEDS);
+    let v6 = Source::network("2001:db8:1:2::".parse().unwrap(), 64);
+    table.set_blocked(at(0), v6, at(90));
+    assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
+    let mut listed = table.blocked(at(59));
+    listed.sort_unstable_by_key(|(_, until)| *until);
+    assert_eq!(listed, vec![(source(1), at(60)), (v6, at(90))]);
+    assert_eq!(table.blocked(at(60)), vec![(v6, at(90))]);
+}
+
+#[test]
 fn retransmits_of_one_contact_count_once() {
     let table = ScanTable::new(1024, SEEDS);
     for second in 0..50 {

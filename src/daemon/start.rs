@@ -1,0 +1,134 @@
+//! Before the first packet: what the workers share, their queues and sets, the blocks that an earlier daemon left.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use log::{info, warn};
+
+use super::DaemonError;
+use super::worker::Worker;
+use crate::config::{Config, Mode};
+use crate::detect::Detector;
+use crate::detect::source::{Grouping, Source};
+use crate::detect::table::{ScanTable, Seeds, Threshold};
+use crate::kernel::block_set::BlockSet;
+use crate::kernel::clock::Clock;
+use crate::kernel::queue::{self, Queue, QueueError};
+use crate::kernel::ruleset::Method;
+use crate::kernel::{links, nft};
+
+/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// What the workers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) detector: Detector,
+    /// Replaced when our links' addresses change.
+    pub(super) grouping: ArcSwap<Grouping>,
+    pub(super) stop: AtomicBool,
+}
+
+/// Before anything is changed: a queue that somebody else listens to.
+pub(super) fn refuse_taken_queues(config: &Config) -> Result<(), QueueError> {
+    for number in queue_numbers(config) {
+        if let Some(owner) = queue::owner(number) {
+            return Err(QueueError::InUse { number, owner });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
+    let first = config.queue.first;
+    (0..config.queue.count).map(move |i| first.saturating_add(i))
+}
+
+pub(super) fn share(config: &Config) -> Shared {
+    let threshold = Threshold {
+        contacts: config.detect.threshold,
+        window: config.detect.window,
+        block: config.block.time,
+        settle: match config.mode {
+            Mode::Enforce => SETTLE,
+            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
+        },
+    };
+    Shared {
+        clock: Clock::start(),
+        detector: Detector {
+            table: ScanTable::new(config.detect.max_sources, random_seeds()),
+            threshold,
+            allow: config.allow.clone(),
+        },
+        grouping: ArcSwap::from_pointee(grouping(config.detect.ipv6_prefix)),
+        stop: AtomicBool::new(false),
+    }
+}
+
+pub(super) fn grouping(ipv6_prefix: u8) -> Grouping {
+    let on_link = links::on_link_networks().unwrap_or_else(|error| {
+        warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
+        Vec::new()
+    });
+    Grouping { ipv6_prefix, on_link }
+}
+
+/// Opens queues and sets; returns also how many blocks the kernel had.
+pub(super) fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec<Worker>, usize), DaemonError> {
+    let count = usize::from(config.queue.count.max(1));
+    let share_of_blocks = usize::try_from(config.block.max).unwrap_or(usize::MAX).div_ceil(count);
+    let mut workers = Vec::with_capacity(count);
+    for number in queue_numbers(config) {
+        let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
+        let blocks = BlockSet::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
+        workers.push(Worker::new(queue, blocks, config, shared));
+    }
+    let blocks = nft::blocks(config)?;
+    adopt(&blocks, &mut workers, shared, config.detect.ipv6_prefix);
+    Ok((workers, blocks.len()))
+}
+
+/// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
+fn adopt(blocks: &[(IpAddr, Duration)], workers: &mut [Worker], shared: &Shared, ipv6_prefix: u8) {
+    let now = shared.clock.now();
+    let mut blocks = blocks.to_vec();
+    blocks.sort_unstable_by_key(|(_, left)| *left);
+    for (i, (address, left)) in blocks.into_iter().enumerate() {
+        let (source, until) = (Source::of_key(address, ipv6_prefix), now.plus(left));
+        shared.detector.table.set_blocked(now, source, until);
+        let count = workers.len();
+        if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
+            worker.blocks.adopt(now, source, until);
+        }
+    }
+}
+
+/// Says that a probe sent now would be judged: in the log, and to systemd if it asked.
+pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
+    let queue = match method {
+        Method::Native => "nft queue",
+        Method::Xt => "xt NFQUEUE (this kernel has no nft_queue)",
+    };
+    let mode = match config.mode {
+        Mode::Enforce => "enforce",
+        Mode::Observe => "observe",
+    };
+    let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
+    let numbers = format!("{}-{last}", config.queue.first);
+    info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        warn!(error:%; "cannot tell systemd that we are ready");
+    }
+}
+
+/// From the system's own random numbers, as the standard library's hash maps take theirs.
+fn random_seeds() -> Seeds {
+    let random = RandomState::new();
+    Seeds(random.hash_one(1), random.hash_one(2))
+}

@@ -1,0 +1,206 @@
+//! What nftrap costs, each figure beside a reference taken in the same run. Numbers vary with the machine; ratios less.
+//!
+//! Needs root: packets go between two network namespaces of its own. `scripts/bench` runs it.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a benchmark reads the clock, prints, and ends when it cannot go on"
+)]
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nftrap::config::{Config, QueueFull};
+use nftrap::detect::probe::{Contact, Protocol, Weight};
+use nftrap::detect::source::{Grouping, Source};
+use nftrap::detect::table::{ScanTable, Seeds, Threshold};
+use nftrap::kernel::block_set::BlockSet;
+use nftrap::kernel::clock::Clock;
+use nftrap::kernel::nft;
+use nftrap::kernel::queue::{Queue, Received, Verdict};
+use nftrap::time::Moment;
+use rustix::process::Signal;
+use rustix::time::{ClockId, clock_gettime};
+
+#[path = "../lab/lab.rs"]
+mod lab;
+
+use lab::daemon::Daemon;
+use lab::hosts::{Lab, SERVER, routed};
+use lab::packet::{SYN, tcp};
+
+const ROUNDS: usize = 5;
+const PACKETS: u32 = 100_000;
+const BLOCKS: u32 = 20_000;
+/// Judged and let go, packet after packet: one place is never enough for this threshold.
+const LETTING_GO: &str = "[detect]\nthreshold = 7\n[queue]\ncount = 1\nlength = 65536\n";
+/// What is let go ends here, so that no answer to it is counted.
+const SINK: &str = "table inet sink { chain i { type filter hook input priority 0; tcp dport 111 drop; }; }";
+
+fn main() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    lab.server.nft_load(SINK);
+    queued_packets(&lab);
+    block_additions(&lab);
+    scan_table();
+}
+
+/// Processor time for each packet that is queued and accepted: nftrap, and a loop that only receives and accepts.
+fn queued_packets(lab: &Lab) {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare.push(bare_loop(lab));
+        ours.push(daemon(lab));
+    }
+    let (ours, bare) = (median(ours), median(bare));
+    println!(
+        "cpu per queued packet    nftrap {ours:6.0} ns   recv+verdict loop {bare:6.0} ns   ratio {:.2}",
+        ours / bare
+    );
+}
+
+fn daemon(lab: &Lab) -> f64 {
+    let mut daemon = Daemon::start(&lab.server, LETTING_GO);
+    let before = daemon.cpu_ns();
+    flood(lab);
+    while lab.server.queue_counts().0 > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let spent = daemon.cpu_ns() - before;
+    daemon.end(Signal::TERM);
+    let counters = daemon.wait_for_line("counters");
+    let judged = counters.split("packets=").nth(1).and_then(|rest| rest.split(' ').next()).expect("packets=");
+    spent as f64 / judged.parse::<f64>().expect("a number")
+}
+
+/// The same queue settings, the same rule, and nothing but a receive and a verdict.
+fn bare_loop(lab: &Lab) -> f64 {
+    let mut config = Config::default();
+    (config.queue.count, config.queue.length) = (1, 65_536);
+    let stop = AtomicBool::new(false);
+    let mut queue = lab.server.run(|| {
+        nft::load(&config).expect("load the ruleset");
+        let queue = Queue::open(config.queue.first, config.queue.length, QueueFull::Open).expect("open the queue");
+        nft::arm(&config).expect("arm the ruleset");
+        queue
+    });
+    std::thread::scope(|scope| {
+        let consumer = scope.spawn(|| accept_all(&mut queue, &stop));
+        flood(lab);
+        stop.store(true, Ordering::Relaxed);
+        consumer.join().expect("the consumer")
+    })
+}
+
+/// Until told to stop and nothing waits any more; the processor time of each packet.
+fn accept_all(queue: &mut Queue, stop: &AtomicBool) -> f64 {
+    let (mut packets, start) = (0_u32, thread_ns());
+    loop {
+        match queue.receive() {
+            Received::Packet(message) => {
+                packets += 1;
+                queue.verdict(message, Verdict::Accept).expect("a verdict");
+            }
+            Received::Nothing | Received::Lost(_) if stop.load(Ordering::Relaxed) => break,
+            Received::Nothing | Received::Lost(_) => {}
+        }
+    }
+    (thread_ns() - start) / f64::from(packets)
+}
+
+fn flood(lab: &Lab) {
+    let packet = tcp((routed(9), 40_000), (SERVER, 111), SYN);
+    for _ in 0..PACKETS {
+        while lab.wire.try_send(&packet).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn thread_ns() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// From the decision to the moment the kernel has the block, in a set that holds many already; `nft` for comparison.
+fn block_additions(lab: &Lab) {
+    let config = Config::default();
+    lab.server.run(|| {
+        nft::load(&config).expect("load the ruleset");
+        let clock = Clock::start();
+        let mut set = BlockSet::open(&config.table, BLOCKS as usize * 2).expect("open the sets");
+        let mut times: Vec<f64> = (0..BLOCKS).map(|n| add_one(&mut set, clock, source(n))).collect();
+        times.sort_by(f64::total_cmp);
+        let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+        println!("one block into the set   nftrap p50 {p50:.1} µs, p99 {p99:.1} µs, with up to {BLOCKS} blocks there");
+    });
+    let add = |n: u32| {
+        let start = Instant::now();
+        let element = format!("{{ 10.128.0.{} timeout 10m }}", n % 256);
+        lab.server.nft(&["add", "element", "inet", "nftrap", "block4", &element]);
+        start.elapsed().as_secs_f64() * 1e6
+    };
+    let nft = median((0..40).map(add).collect());
+    println!("                         `nft add element` p50 {nft:.0} µs");
+}
+
+fn add_one(set: &mut BlockSet, clock: Clock, source: Source) -> f64 {
+    let (start, now) = (Instant::now(), clock.now());
+    set.add(now, &source, now.plus(Duration::from_secs(600))).expect("a block");
+    start.elapsed().as_secs_f64() * 1e6
+}
+
+/// One observation, by how many sources the table holds; the last line is a flood of sources never seen before.
+fn scan_table() {
+    for sources in [1_000_u32, 100_000, 1_000_000] {
+        let table = ScanTable::new(1 << 20, Seeds(1, 2));
+        (0..sources).for_each(|n| observe(&table, n));
+        let known = time_of(|n| observe(&table, scatter(n) % sources));
+        println!("one observation          {known:4.0} ns with {sources} sources known");
+    }
+    let table = ScanTable::new(1 << 17, Seeds(1, 2));
+    let forged = time_of(|n| observe(&table, n));
+    println!("                         {forged:4.0} ns in a flood of new sources, table full");
+}
+
+fn observe(table: &ScanTable, n: u32) {
+    let rule = Threshold {
+        contacts: 7,
+        window: Duration::from_secs(600),
+        block: Duration::from_secs(600),
+        settle: Duration::from_secs(1),
+    };
+    let contact = Contact { destination: SERVER, protocol: Protocol::Tcp, port: 111 };
+    std::hint::black_box(table.observe(Moment::ZERO, source(n), (&contact, Weight::Full), &rule));
+}
+
+fn time_of(mut act: impl FnMut(u32)) -> f64 {
+    const TIMES: u32 = 1_000_000;
+    let start = Instant::now();
+    (0..TIMES).for_each(&mut act);
+    start.elapsed().as_nanos() as f64 / f64::from(TIMES)
+}
+
+fn source(n: u32) -> Source {
+    let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
+    Source::of(Ipv4Addr::from_bits(0x0a40_0000 + n).into(), &grouping)
+}
+
+/// Far from its neighbours, so that the next source is not in the cache by accident.
+fn scatter(n: u32) -> u32 {
+    n.wrapping_mul(2_654_435_761)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
