@@ -68,7 +68,7 @@ fn fills_the_queue(queue_full: &str, answer: Answer) {
     let service = lab.server.serve(server(22));
     let config = format!("{ONE_QUEUE}length = 16\n[fail]\nqueue_full = \"{queue_full}\"\n");
     let daemon = Daemon::start(&lab.server, &config);
-    daemon.signal(Signal::STOP);
+    daemon.freeze();
     for host in 100..140 {
         lab.probe(routed(host), SERVER, 111);
     }
