@@ -1,7 +1,7 @@
 //! Puts whole packets on the wire, and knocks at ports.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Wire {
 }
 
 /// What a connection attempt met.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A handshake.
     Open,
@@ -104,6 +104,13 @@ impl Namespace {
         }
     }
 
+    /// A UDP socket of this namespace.
+    pub(crate) fn udp(&self, at: SocketAddr) -> UdpSocket {
+        let socket = self.run(|| UdpSocket::bind(at)).expect("bind a UDP socket");
+        socket.set_read_timeout(Some(patience())).expect("set a time limit");
+        socket
+    }
+
     /// Serves a TCP port: the kernel greets clients, `Service` counts them.
     pub(crate) fn serve(&self, at: SocketAddr) -> Service {
         let listener = self.run(|| TcpListener::bind(at)).expect("listen");
@@ -134,7 +141,7 @@ pub(crate) struct Service(TcpListener);
 impl Service {
     /// The clients that came since the last call.
     pub(crate) fn clients(&self) -> Vec<IpAddr> {
-        std::iter::from_fn(|| self.next()).map(|(_, client)| client.ip()).collect()
+        std::iter::from_fn(|| self.next()).map(|(_, client)| client.ip().to_canonical()).collect()
     }
 
     /// The server's end of the next connection.
@@ -169,4 +176,13 @@ pub(crate) fn talk(one: &TcpStream, other: &TcpStream) {
         to.read_exact(&mut heard).expect("hear over the connection");
         assert_eq!(&heard, b"still there?");
     }
+}
+
+/// Sends a datagram to a service and returns what the service received first, and from whom.
+pub(crate) fn ask(client: &UdpSocket, service: &UdpSocket, question: &[u8]) -> (Vec<u8>, IpAddr) {
+    let to = service.local_addr().expect("the service's address");
+    client.send_to(question, to).expect("send a datagram");
+    let mut heard = [0; 64];
+    let (length, from) = service.recv_from(&mut heard).expect("receive a datagram");
+    (heard[..length].to_vec(), from.ip())
 }
