@@ -8,7 +8,9 @@ use std::time::Duration;
 use nix::net::if_::if_nametoindex;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_broadcast, set_socket_timeout};
-use rustix::net::{AddressFamily, SendFlags, SocketType, bind, connect, ipproto, sendto, socket};
+use rustix::net::{
+    AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect, ipproto, sendto, shutdown, socket_with,
+};
 
 use super::netns::Namespace;
 use super::patience::{patience, silence, wait_until};
@@ -23,7 +25,8 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(namespace: &Namespace) -> Self {
         let raw = |family| {
-            let raw = socket(family, SocketType::RAW, Some(ipproto::RAW)).expect("open a raw socket");
+            let raw = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::RAW));
+            let raw = raw.expect("open a raw socket");
             set_socket_broadcast(&raw, true).expect("a socket that may broadcast");
             raw
         };
@@ -90,7 +93,7 @@ impl Namespace {
     fn attempt(&self, from: Local, to: SocketAddr, limit: Duration) -> Result<TcpStream, Answer> {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let attempt = || {
-            let attempt = socket(family, SocketType::STREAM, None)?;
+            let attempt = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             bind(&attempt, &from.0)?;
             set_socket_timeout(&attempt, Timeout::Send, Some(limit))?;
             connect(&attempt, &to)?;
@@ -135,8 +138,15 @@ impl From<SocketAddr> for Local {
     }
 }
 
-/// A served TCP port.
+/// A served TCP port, until dropped.
 pub(crate) struct Service(TcpListener);
+
+impl Drop for Service {
+    /// Closing is not enough: a process that another test starts has a copy of the socket for a moment.
+    fn drop(&mut self) {
+        shutdown(&self.0, Shutdown::Both).expect("end the service");
+    }
+}
 
 impl Service {
     /// The clients that came since the last call.
