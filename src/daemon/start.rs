@@ -26,9 +26,6 @@ use crate::time::Moment;
 /// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Services that start with the machine are there by then; until then who asks for them may be their client.
-const BOOT: Duration = Duration::from_secs(300);
-
 /// What the workers share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -71,7 +68,7 @@ pub(super) fn share(config: &Config) -> Shared {
             table: ScanTable::new(config.detect.max_sources, random_seeds()),
             threshold,
             triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
-            unserved_from: Moment::ZERO.plus(BOOT.saturating_sub(clock::uptime())),
+            unserved_from: Moment::ZERO.plus(config.unserved.after_boot.saturating_sub(clock::uptime())),
             allow: config.allow.clone(),
         },
         surroundings: ArcSwap::from_pointee(surroundings(config.detect.ipv6_prefix, config.exempt)),
