@@ -22,8 +22,8 @@ const SHARDS: usize = 64;
 const WAYS: usize = 8;
 /// Contacts remembered of a source: as many of the least weight as make an offender.
 const CONTACTS: usize = 8;
-/// Weights add up to this. It can be shared out among any number of contacts up to [`CONTACTS`] with little left over.
-const ENOUGH: u8 = 120;
+/// Weights add up to this: the least number that any number of contacts up to [`CONTACTS`] can share with nothing left over.
+const ENOUGH: u32 = 840;
 
 /// Memory of one source, as stated in the README.
 pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
@@ -89,7 +89,7 @@ struct Record {
     prefix: u8,
 }
 
-/// One contact: a fingerprint whose lowest octet is its weight, and the second it was last made.
+/// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
 #[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
 #[repr(C)]
 struct Remembered {
@@ -97,18 +97,18 @@ struct Remembered {
     second: u32,
 }
 
-/// The lowest octet of a fingerprint.
-const WEIGHT: u32 = 0xff;
+/// The lowest bits of a fingerprint: room for [`ENOUGH`]. The other 22 tell a source's few contacts from each other.
+const WEIGHT: u32 = 0x3ff;
 
 impl Threshold {
-    /// What one contact adds to [`ENOUGH`]: its share, rounded up, so that the last one makes it full.
-    fn share(&self, weight: Weight) -> u8 {
+    /// What one contact adds to [`ENOUGH`].
+    fn share(&self, weight: Weight) -> u32 {
         let sharers = match weight {
             Weight::Full => self.contacts,
             Weight::Half => self.contacts.saturating_add(1),
             Weight::Unserved => self.unserved,
         };
-        ENOUGH.div_ceil(sharers.max(1))
+        ENOUGH.div_ceil(u32::from(sharers.max(1)))
     }
 }
 
@@ -140,7 +140,7 @@ impl ScanTable {
         (contact, weight): (&Contact, Weight),
         rule: &Threshold,
     ) -> Standing {
-        let fingerprint = self.fingerprint(contact) | u32::from(rule.share(weight));
+        let fingerprint = self.fingerprint(contact) | rule.share(weight);
         let look = Look { now, fingerprint, weight };
         // There is a record for every source; without one there is no evidence either.
         self.with_record(now, source, |record| record.observe(look, rule)).unwrap_or(Standing::Watched(0))
@@ -179,7 +179,7 @@ impl ScanTable {
         Some(act(buckets.get_mut(at)?.record_of(source, now)?))
     }
 
-    /// Of 24 bits, above an octet that is free.
+    /// With the weight's bits free.
     fn fingerprint(&self, contact: &Contact) -> u32 {
         let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
         u32::from_le_bytes([a, b, c, d]) & !WEIGHT
@@ -238,11 +238,12 @@ impl Record {
             };
         }
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
-        self.remember(fingerprint, seconds(now));
-        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest.max(1));
+        let oldest = oldest.max(1);
+        self.remember(fingerprint, seconds(now), oldest);
+        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest);
         let weights: u32 = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
         let hits = u8::try_from(counting().count()).unwrap_or(u8::MAX);
-        if weights < u32::from(ENOUGH) {
+        if weights < ENOUGH {
             return Standing::Watched(hits);
         }
         self.offend(now, hits, rule)
@@ -256,8 +257,8 @@ impl Record {
     }
 
     /// Notes a contact in its own place, or over the one made longest ago.
-    fn remember(&mut self, fingerprint: u32, second: u32) {
-        let same = |known: &&mut Remembered| known.second != 0 && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
+    fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) {
+        let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
         if let Some(known) = self.contacts.iter_mut().find(same) {
             // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
             *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };
