@@ -18,6 +18,16 @@ fn strays_block_nobody() {
     assert_that_nobody_is_blocked(&lab, &daemon);
 }
 
+#[test]
+fn strays_through_a_gateway_block_nobody() {
+    let Some(lab) = Lab::with_gateway() else { return };
+    let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
+    let config = "[protect]\ndestinations = [\"10.2.0.0/24\", \"fd00:f::/64\"]\n";
+    let daemon = Daemon::start(gateway, &format!("{ONE_QUEUE}{WIDE_TRAPS}{config}"));
+    stray(&lab);
+    assert_that_nobody_is_blocked(&lab, &daemon);
+}
+
 fn stray(lab: &Lab) {
     // An answer to somebody who used our address, the end of a flow that we forgot, a late segment of it.
     for (host, flags) in (10..).zip([SYN | ACK, RST, RST | ACK, ACK, FIN | ACK]) {
