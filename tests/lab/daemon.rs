@@ -87,6 +87,18 @@ impl<'lab> Daemon<'lab> {
         kill_process(Pid::from_child(&self.child), signal).expect("send nftrap a signal");
     }
 
+    /// Stops it in the middle of what it does; it can be ended, or sent on with `Signal::CONT`.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id());
+        wait_until("each thread of nftrap stands still", || {
+            let threads = fs::read_dir(&threads).expect("its threads");
+            threads
+                .map(|thread| thread.expect("a thread").path().join("status"))
+                .all(|status| fs::read_to_string(status).is_ok_and(|status| status.contains("State:\tT")))
+        });
+    }
+
     /// Ends it with a signal: how it ended, and how long that took.
     pub(crate) fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
         self.signal(signal);
