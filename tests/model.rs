@@ -29,31 +29,45 @@ impl Model {
     ) -> Standing {
         if let Some(until) = self.blocked.get(&source).copied().filter(|until| *until > second) {
             let set = until - rule.block.as_secs();
-            if second - set <= rule.settle.as_secs() || weight == Weight::Half {
+            if second - set <= rule.settle.as_secs() {
                 return Standing::Blocked(at(until));
             }
-            return self.offend(second, source, 1, rule);
+            if weight != Weight::Half {
+                return self.offend(second, source, 1, rule);
+            }
+            // Late segments, perhaps; but not those of several places, of which none was counted for the block.
+            let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), set + 1);
+            return if sum < 0.999 { Standing::Blocked(at(until)) } else { self.offend(second, source, hits, rule) };
         }
-        let share = 1.0
-            / f64::from(match weight {
-                Weight::Full => rule.contacts,
-                Weight::Half => rule.contacts + 1,
-                Weight::Unserved => rule.unserved,
-            });
-        self.contacts.retain(|_, (_, last)| second - *last <= rule.window.as_secs());
+        if self.blocked.remove(&source).is_some() {
+            self.contacts.retain(|(who, _), _| *who != source);
+        }
+        let oldest = second.saturating_sub(rule.window.as_secs());
+        let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
+        if sum < 0.999 { Standing::Watched(hits) } else { self.offend(second, source, hits, rule) }
+    }
+
+    fn count(&mut self, second: u64, source: Source, (contact, share): (Contact, f64), oldest: u64) -> (f64, u8) {
+        self.contacts.retain(|(who, _), (_, last)| *who != source || *last >= oldest);
         let entry = self.contacts.entry((source, contact)).or_insert((0.0, 0));
         // Asked for in different ways, it weighs as the worst of them.
         *entry = (entry.0.max(share), second);
         let counting = self.contacts.iter().filter(|((who, _), _)| *who == source);
-        let (sum, hits) = counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1));
-        if sum < 0.999 { Standing::Watched(hits) } else { self.offend(second, source, hits, rule) }
+        counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1))
     }
 
     fn offend(&mut self, second: u64, source: Source, hits: u8, rule: &Threshold) -> Standing {
-        self.contacts.retain(|(who, _), _| *who != source);
         self.blocked.insert(source, second + rule.block.as_secs());
         Standing::Offender { hits, until: at(second + rule.block.as_secs()) }
     }
+}
+
+fn share_of(weight: Weight, rule: &Threshold) -> f64 {
+    1.0 / f64::from(match weight {
+        Weight::Full => rule.contacts,
+        Weight::Half => rule.contacts + 1,
+        Weight::Unserved => rule.unserved,
+    })
 }
 
 fn at(second: u64) -> Moment {
