@@ -20,6 +20,7 @@ use crate::config::{Config, Mode, OnExit};
 use crate::detect::source::Source;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft;
+use crate::kernel::nft::Removed;
 use crate::kernel::queue::{self, QueueError};
 use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
@@ -236,10 +237,12 @@ impl Daemon {
         let (Ok(()) | Err(_)) = self.writer.join();
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
-            OnExit::Remove => {
-                nft::remove(config)?;
-                info!("stopped; blocks are lifted");
-            }
+            OnExit::Remove => match nft::remove(config)? {
+                Removed::Wholly => info!("stopped; blocks are lifted"),
+                Removed::Emptied => {
+                    info!("stopped; blocks are lifted, and our table stays, empty: other queues are in use");
+                }
+            },
         }
         Ok(())
     }
@@ -252,14 +255,15 @@ impl Daemon {
 /// Logs what was done so far.
 fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
-    info!("counters {totals}");
+    let Totals { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = totals;
+    info!(packets, accepted, dropped, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
 }
 
 /// Logs what waits in the kernel for us, and what did not find room.
 fn show_queues(numbers: &[u16]) {
     for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
         let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
-        info!(queue = number, waiting, overrun, unsent; "queue");
+        info!(number, waiting, overrun, unsent; "queue");
     }
 }
 

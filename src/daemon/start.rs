@@ -143,6 +143,9 @@ pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
     let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
     let numbers = format!("{}-{last}", config.queue.first);
     info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
+    if config.mode == Mode::Observe && blocks > 0 {
+        warn!(blocks; "observing: the blocks that are in the kernel are not enforced");
+    }
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         warn!(error:%; "cannot tell systemd that we are ready");
     }

@@ -25,7 +25,7 @@ pub enum NftError {
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
     /// We lack the right.
-    #[error("no right to change the ruleset: root or CAP_NET_ADMIN is needed")]
+    #[error("no right to change the ruleset: run it as root, through sudo, or with CAP_NET_ADMIN")]
     Forbidden,
     /// The table is there, and it is not ours.
     #[error("table inet {0} is not nftrap's, and stays as it is: choose another name with `table`")]
@@ -103,20 +103,29 @@ pub fn disarm(config: &Config) -> Result<(), NftError> {
 
 /// Removes what is ours, and nothing else. The table itself goes only if nobody in this namespace has packets queued: with its
 /// base chains the kernel would drop them, whoever they belong to.
-pub fn remove(config: &Config) -> Result<(), NftError> {
+pub fn remove(config: &Config) -> Result<Removed, NftError> {
     match owner(&config.table)? {
-        Owner::Nobody => return Ok(()),
+        Owner::Nobody => return Ok(Removed::Wholly),
         Owner::SomebodyElse => return Err(NftError::Foreign(config.table.clone())),
         Owner::We => {}
     }
     let table = format!("inet {}", config.table);
-    let text = if queue::states().is_empty() {
-        format!("delete table {table}\n")
+    let (text, removed) = if queue::states().is_empty() {
+        (format!("delete table {table}\n"), Removed::Wholly)
     } else {
         let sets = SETS.map(|set| format!("flush set {table} {set}\n"));
-        format!("flush table {table}\n{}", sets.concat())
+        (format!("flush table {table}\n{}", sets.concat()), Removed::Emptied)
     };
-    run(&text).map(|_output| ())
+    run(&text).map(|_output| removed)
+}
+
+/// How much of our table is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// All of it.
+    Wholly,
+    /// Rules and blocks; the table stays for the sake of somebody else's queues.
+    Emptied,
 }
 
 /// What the kernel has of ours.

@@ -170,7 +170,7 @@ pub fn owner(number: u16) -> Option<String> {
     let port = states().into_iter().find(|state| state.number == number)?.port;
     Some(match read(&format!("/proc/{port}/comm")) {
         Ok(name) => format!("process {port} ({})", name.trim_end()),
-        Err(_) => format!("netlink port {port}"),
+        Err(_) => format!("another program (netlink port {port})"),
     })
 }
 
