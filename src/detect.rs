@@ -73,8 +73,8 @@ impl Detector {
         if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
             return Decision::Innocent;
         }
-        let Some(weight) = probe.kind.weight(self.port(&probe)) else { return Decision::Innocent };
-        if weight == Weight::Unserved && now < self.unserved_from {
+        let weight = probe.kind.weight(self.port(&probe));
+        if matches!(weight, Weight::Unserved | Weight::UnservedHalf) && now < self.unserved_from {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);

@@ -32,7 +32,7 @@ impl Model {
             if second - set <= rule.settle.as_secs() {
                 return Standing::Blocked(at(until));
             }
-            if weight != Weight::Half {
+            if matches!(weight, Weight::Full | Weight::Unserved) {
                 return self.offend(second, source, 1, rule);
             }
             // Late segments, perhaps; but not those of several places, of which none was counted for the block.
@@ -67,6 +67,7 @@ fn share_of(weight: Weight, rule: &Threshold) -> f64 {
         Weight::Full => rule.contacts,
         Weight::Half => rule.contacts + 1,
         Weight::Unserved => rule.unserved,
+        Weight::UnservedHalf => rule.unserved + 1,
     })
 }
 
@@ -108,7 +109,8 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
                 protocol: [Protocol::Tcp, Protocol::Udp][usize::try_from(dice.below(2)).unwrap()],
                 port: u16::try_from(dice.below(12)).unwrap(),
             };
-            let weight = [Weight::Full, Weight::Half, Weight::Unserved][usize::try_from(dice.below(3)).unwrap()];
+            let weights = [Weight::Full, Weight::Half, Weight::Unserved, Weight::UnservedHalf];
+            let weight = weights[usize::try_from(dice.below(4)).unwrap()];
             let expected = model.observe(second, source, (place, weight), &rule);
             let decided = table.observe(at(second), source, (&place, weight), &rule);
             assert_eq!(decided, expected, "round {round}, step {step}, second {second}, {source}, {rule:?}");

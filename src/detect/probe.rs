@@ -93,6 +93,8 @@ pub enum Weight {
     Half,
     /// An honest host is wrong now and then: nobody serves this place, and it is no trigger.
     Unserved,
+    /// Both: a late segment may look the same, and it is no trigger.
+    UnservedHalf,
 }
 
 /// Source ports of UDP servers whose late answers must not be taken for a scan: the well-known ones, and SSDP, STUN, IPsec and
@@ -160,15 +162,15 @@ fn tcp_kind(flags: TcpFlags) -> Option<Kind> {
 }
 
 impl Kind {
-    /// How much it says, at a trigger port or elsewhere; nothing, if an honest host sends it there.
+    /// How much it says, at a trigger port or elsewhere.
     #[must_use]
-    pub const fn weight(self, port: Port) -> Option<Weight> {
+    pub const fn weight(self, port: Port) -> Weight {
         match self {
-            Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Hidden => Some(Weight::Full),
-            Self::Syn | Self::Udp if matches!(port, Port::Trigger) => Some(Weight::Full),
-            Self::Ack | Self::Maimon if matches!(port, Port::Trigger) => Some(Weight::Half),
-            Self::Ack | Self::Maimon => None,
-            Self::Syn | Self::Udp | Self::Init | Self::Echo | Self::Protocol => Some(Weight::Unserved),
+            Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Hidden => Weight::Full,
+            Self::Syn | Self::Udp if matches!(port, Port::Trigger) => Weight::Full,
+            Self::Ack | Self::Maimon if matches!(port, Port::Trigger) => Weight::Half,
+            Self::Ack | Self::Maimon => Weight::UnservedHalf,
+            Self::Syn | Self::Udp | Self::Init | Self::Echo | Self::Protocol => Weight::Unserved,
         }
     }
 

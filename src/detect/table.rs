@@ -107,6 +107,7 @@ impl Threshold {
             Weight::Full => self.contacts,
             Weight::Half => self.contacts.saturating_add(1),
             Weight::Unserved => self.unserved,
+            Weight::UnservedHalf => self.unserved.saturating_add(1),
         };
         ENOUGH.div_ceil(u32::from(sharers.max(1)))
     }
@@ -252,7 +253,7 @@ impl Record {
             return match weight {
                 _ if now.plus(rule.block).since(until) <= rule.settle => Standing::Blocked(until),
                 Weight::Full | Weight::Unserved => self.offend(now, 1, rule),
-                Weight::Half => self.observe_more(look, until, rule),
+                Weight::Half | Weight::UnservedHalf => self.observe_more(look, until, rule),
             };
         }
         if self.blocked_until != 0 {

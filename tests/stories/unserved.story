@@ -9,6 +9,10 @@
 2000  192.0.2.2:40000 > 198.51.100.7:8082   S -> watch
 4000  192.0.2.2:40000 > 198.51.100.7:8083   S -> watch
 6000  192.0.2.2:40000 > 198.51.100.7:8084   S -> watch
-# A late segment to a port that is no trigger says nothing at all.
-0     192.0.2.3:443 > 198.51.100.7:8081   F. -> innocent
-0     192.0.2.3:443 > 198.51.100.7:8082   .  -> innocent
+# A late segment comes to one port, an ACK scan to many; it takes one more than a SYN scan.
+0     192.0.2.3:443 > 198.51.100.7:8081   F. -> watch
+0     192.0.2.3:443 > 198.51.100.7:8081   .  -> watch
+0     192.0.2.3:443 > 198.51.100.7:8082   .  -> watch
+0     192.0.2.3:443 > 198.51.100.7:8083   .  -> watch
+0     192.0.2.3:443 > 198.51.100.7:8084   .  -> watch
+0     192.0.2.3:443 > 198.51.100.7:8085   .  -> block 192.0.2.3 10m hits=5 kind=ack
