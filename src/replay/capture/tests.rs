@@ -55,14 +55,17 @@ fn interface(order: Order, link: u16, resolution: u8) -> Vec<u8> {
     block(order, 1, &[&order.u16(link)[..], &[0; 2], &order.u32(0), &option].concat())
 }
 
-fn packet(order: Order, interface: u32, ticks: u64, bytes: &[u8; 4]) -> Vec<u8> {
+fn packet(order: Order, interface: u32, ticks: u64, bytes: &[u8]) -> Vec<u8> {
     let (high, low) = (u32::try_from(ticks >> 32).unwrap(), u32::try_from(ticks & 0xffff_ffff).unwrap());
     let fields = [interface, high, low, 4, 4].map(|field| order.u32(field)).concat();
-    block(order, 6, &[&fields, &bytes[..]].concat())
+    block(order, 6, &[&fields, bytes].concat())
 }
 
-/// Times in nanoseconds, link types and bytes of all packets, and how the file ended.
-fn read(file: Vec<u8>) -> (Vec<(u128, Link, Vec<u8>)>, Result<(), Fault>) {
+/// A packet: its time in nanoseconds, its link type and its bytes.
+type Found = (u128, Link, Vec<u8>);
+
+/// All packets, and how the file ended.
+fn read(file: Vec<u8>) -> (Vec<Found>, Result<(), Fault>) {
     let mut found = Vec::new();
     let mut see = |frame: &Frame<'_>| found.push((frame.at.as_nanos(), frame.link, frame.bytes.to_vec()));
     let end = Capture::from_reader(Cursor::new(file)).and_then(|capture| capture.read(&mut see));
