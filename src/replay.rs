@@ -24,6 +24,7 @@ use crate::time::Moment;
 
 pub mod capture;
 pub mod flows;
+pub mod fragments;
 pub mod order;
 pub mod recent;
 pub mod rules;
@@ -33,6 +34,7 @@ pub mod tally;
 
 use capture::{Capture, Fault, Frame, Framed};
 use flows::Flows;
+use fragments::{Fragments, Joined};
 use order::Order;
 use rules::Rules;
 use seen::Seen;
@@ -91,13 +93,14 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     let files = in_order(files);
     let hasher = keyed();
     let mut survey = Survey::new(hasher.clone());
-    let (read, faults) = each_packet(&files, |_, seen| survey.learn(&seen), &mut |packets| {
+    let (read, faults) = each_packet(&files, &hasher, |_, seen| survey.learn(&seen), &mut |packets| {
         progress(Progress { pass: 1, packets, of: None });
     });
     let mut judge = Judge::new(Rules { config, protect, survey: &survey }, &hasher);
     let mut order = Order::new(order::WINDOW);
     let (_, _) = each_packet(
         &files,
+        &hasher,
         |at, seen| {
             if let Some((now, seen)) = order.push(at, seen) {
                 judge.see(now, &seen);
@@ -152,42 +155,57 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Hands every IP packet of every file to `see`; says what was read and which files are damaged.
+/// One pass: hands every IP packet of every file to `see`; says what was read and which files are damaged.
 fn each_packet(
     files: &[PathBuf],
+    hasher: &RandomState,
     mut see: impl FnMut(Duration, Seen),
     progress: &mut dyn FnMut(u64),
 ) -> (Read, Vec<(PathBuf, Fault)>) {
-    let (mut read, mut faults) = (Read::default(), Vec::new());
+    let (mut reader, mut faults) = (Reader { read: Read::default(), fragments: Fragments::new(hasher) }, Vec::new());
     for path in files {
         let mut each = |frame: &Frame<'_>| {
-            if let Some(seen) = read.sort(frame) {
+            if let Some(seen) = reader.sort(frame) {
                 see(frame.at, seen);
             }
-            if read.packets.is_multiple_of(PROGRESS_EVERY) {
-                progress(read.packets);
+            if reader.read.packets.is_multiple_of(PROGRESS_EVERY) {
+                progress(reader.read.packets);
             }
         };
         if let Err(fault) = Capture::open(path).and_then(|capture| capture.read(&mut each)) {
             faults.push((path.clone(), fault));
         }
     }
-    (read, faults)
+    (reader.read, faults)
 }
 
-impl Read {
+/// Sorts frames by what can be made of them.
+struct Reader {
+    read: Read,
+    fragments: Fragments,
+}
+
+impl Reader {
     fn sort(&mut self, frame: &Frame<'_>) -> Option<Seen> {
-        self.packets = self.packets.saturating_add(1);
-        let (kind, seen) = match capture::unwrap_ip(frame.link, frame.bytes) {
+        self.read.packets = self.read.packets.saturating_add(1);
+        let kind = match capture::unwrap_ip(frame.link, frame.bytes) {
             Framed::Ip(bytes, reach) => match Seen::read(bytes, reach) {
-                Ok(seen) => return Some(seen),
-                Err(_) => (&mut self.malformed, None), // which of its lengths lies helps nobody here
+                Ok(seen) => return self.join(frame.at, seen, bytes),
+                Err(_) => &mut self.read.malformed, // which of its lengths lies helps nobody here
             },
-            Framed::NotIp => (&mut self.not_ip, None),
-            Framed::UnknownLink => (&mut self.unknown_link, None),
+            Framed::NotIp => &mut self.read.not_ip,
+            Framed::UnknownLink => &mut self.read.unknown_link,
         };
         *kind = kind.saturating_add(1);
-        seen
+        None
+    }
+
+    fn join(&mut self, at: Duration, seen: Seen, bytes: &[u8]) -> Option<Seen> {
+        match self.fragments.join(at, seen.packet.source, seen.packet.destination, bytes) {
+            Joined::AsItIs => Some(seen),
+            Joined::Head(head) => Seen::read(&head, seen.reach).ok(),
+            Joined::Piece => None,
+        }
     }
 }
 

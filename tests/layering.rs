@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "packet",
     "time",
     "detect",
@@ -14,6 +14,7 @@ const PURE: [&str; 13] = [
     "replay/capture/blocks",
     "replay/capture/link",
     "replay/flows",
+    "replay/fragments",
     "replay/order",
     "replay/recent",
     "replay/rules",
