@@ -20,14 +20,20 @@ pub struct Config {
     pub on_exit: OnExit,
     /// What only a scanner sends.
     pub trigger: Trigger,
+    /// What mostly a scanner sends.
+    pub unserved: Unserved,
     /// When a source is an offender.
     pub detect: Detect,
     /// What a block is.
     pub block: Block,
     /// Sources that are never blocked.
     pub allow: Prefixes,
+    /// Whether those whom this host depends on are never blocked either.
+    pub exempt: Exempt,
     /// Destinations behind this gateway that are guarded as this host is.
     pub protect: Prefixes,
+    /// Destinations behind this gateway where no host lives.
+    pub dark: Prefixes,
     /// How packets come to us.
     pub queue: Queue,
     /// What happens to a packet when we cannot judge it.
@@ -63,11 +69,58 @@ pub struct Trigger {
     pub stealth: bool,
 }
 
+/// Ports that count although they are no triggers, where nobody serves them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unserved {
+    /// Of TCP.
+    pub tcp: PortSet,
+    /// Of UDP.
+    pub udp: PortSet,
+    /// Of TCP, never: honest programs ask for these unasked.
+    pub except_tcp: PortSet,
+    /// Of UDP, likewise.
+    pub except_udp: PortSet,
+}
+
+/// Whether gateways, resolvers, time servers, own addresses and administrators' peers are exempt by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exempt {
+    /// They are, as the system's own files name them.
+    Automatic,
+    /// Only who is on the allow list is.
+    AllowListOnly,
+}
+
+/// How few distinct contacts with unserved ports make an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// Five.
+    Low,
+    /// Four.
+    Medium,
+    /// Three.
+    High,
+}
+
+impl Sensitivity {
+    /// The number behind the word.
+    #[must_use]
+    pub const fn contacts(self) -> u8 {
+        match self {
+            Self::Low => 5,
+            Self::Medium => 4,
+            Self::High => 3,
+        }
+    }
+}
+
 /// When a source is an offender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Detect {
-    /// So many distinct (destination, port) contacts within `window` make an offender; 1 to `MAX_THRESHOLD`.
+    /// So many distinct contacts with trigger ports within `window` make an offender; 1 to `MAX_THRESHOLD`.
     pub threshold: u8,
+    /// The same for ports that nobody serves and that are no triggers.
+    pub sensitivity: Sensitivity,
     /// How long one contact counts.
     pub window: Duration,
     /// So many sources are remembered at most; memory does not grow past this.
@@ -139,7 +192,24 @@ const UDP_TRIGGERS: [u16; 21] = [
     54321,
 ];
 
+/// `PortSentry`'s exclusions: ident, which mail servers ask for, and NetBIOS sessions.
+const EXCEPT_TCP: [u16; 2] = [113, 139];
+/// `PortSentry`'s exclusions (RIP, NetBIOS, DHCP servers), and DHCP clients.
+const EXCEPT_UDP: [u16; 5] = [67, 68, 137, 138, 520];
+
 impl Config {
+    /// TCP ports that are looked at when nobody serves them: triggers, and unserved ports that are not excepted.
+    #[must_use]
+    pub fn watched_tcp(&self) -> PortSet {
+        self.trigger.tcp.with(&self.unserved.tcp.without(&self.unserved.except_tcp))
+    }
+
+    /// The same of UDP.
+    #[must_use]
+    pub fn watched_udp(&self) -> PortSet {
+        self.trigger.udp.with(&self.unserved.udp.without(&self.unserved.except_udp))
+    }
+
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
     #[must_use]
     pub const fn fail_mode(&self) -> Fail {
@@ -161,10 +231,24 @@ impl Default for Config {
                 udp: UDP_TRIGGERS.into_iter().collect(),
                 stealth: true,
             },
-            detect: Detect { threshold: 1, window: Duration::from_secs(600), max_sources: 131_072, ipv6_prefix: 64 },
+            unserved: Unserved {
+                tcp: [1..=65_535].into_iter().collect(),
+                udp: [1..=65_535].into_iter().collect(),
+                except_tcp: EXCEPT_TCP.into_iter().collect(),
+                except_udp: EXCEPT_UDP.into_iter().collect(),
+            },
+            detect: Detect {
+                threshold: 1,
+                sensitivity: Sensitivity::Medium,
+                window: Duration::from_secs(3600),
+                max_sources: 131_072,
+                ipv6_prefix: 64,
+            },
             block: Block { time: Duration::from_secs(600), max: 131_072 },
             allow: Prefixes::default(),
+            exempt: Exempt::Automatic,
             protect: Prefixes::default(),
+            dark: Prefixes::default(),
             queue: Queue { first: 3100, count: 2, length: 8192 },
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
         }

@@ -25,7 +25,7 @@ mod start;
 mod worker;
 mod writer;
 
-use start::{Shared, announce, grouping, open_workers, queue_numbers, refuse_taken_queues, share};
+use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share, surroundings};
 use worker::Worker;
 use writer::Writer;
 
@@ -35,8 +35,8 @@ const PENDING_FACTS: usize = 4096;
 const TICK: Duration = Duration::from_millis(100);
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
-/// Addresses of our links change seldom.
-const TICKS_PER_LINK_CHECK: u32 = 50;
+/// Addresses, routes and sessions change seldom.
+const TICKS_PER_LOOK_AROUND: u32 = 50;
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +119,8 @@ impl Daemon {
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && table.is_gone().unwrap_or(false) {
                 self.restore(config);
             }
-            if tick.is_multiple_of(TICKS_PER_LINK_CHECK) {
-                self.look_at_links();
+            if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
+                self.look_around(config);
             }
             thread::sleep(TICK);
         }
@@ -153,11 +153,11 @@ impl Daemon {
         }
     }
 
-    fn look_at_links(&self) {
-        let known = self.shared.grouping.load();
-        let found = grouping(known.ipv6_prefix);
+    fn look_around(&self, config: &Config) {
+        let known = self.shared.surroundings.load();
+        let found = surroundings(known.ipv6_prefix, config.exempt);
         if found != **known {
-            self.shared.grouping.store(Arc::new(found));
+            self.shared.surroundings.store(Arc::new(found));
         }
     }
 

@@ -2,10 +2,11 @@
 
 pub mod block_set;
 pub mod clock;
-pub mod links;
+
 pub mod netlink;
 pub mod nft;
 pub mod queue;
 pub mod ruleset;
+pub mod surroundings;
 pub mod watch;
 pub mod xt_queue;

@@ -39,6 +39,15 @@ pub enum Transport {
         /// Destination port.
         to: u16,
     },
+    /// An ICMP or ICMPv6 echo request.
+    Echo,
+    /// Any other ICMP or ICMPv6 message.
+    Icmp,
+    /// The first chunk of an SCTP association (RFC 9260 §3.3.2: INIT).
+    SctpInit {
+        /// Destination port.
+        to: u16,
+    },
     /// A later fragment, or a header that is cut off, or one behind more extension headers than are followed.
     Hidden,
     /// Another protocol, by its number.
@@ -93,6 +102,39 @@ pub fn parse(bytes: &[u8]) -> Result<Packet, Malformed> {
         6 => parse_v6(bytes),
         version => Err(Malformed::Version(version)),
     }
+}
+
+/// The packet that `bytes` refuse, as far as they tell: a RST to a SYN, or an ICMP error that says port or protocol unreachable.
+/// What comes back is the refused packet itself, with its own source and destination.
+#[must_use]
+pub fn refused(bytes: &[u8]) -> Option<Packet> {
+    let Packet { source, destination, transport } = parse(bytes).ok()?;
+    match transport {
+        // A RST that answers a SYN acknowledges it (RFC 9293 §3.10.7.1).
+        Transport::Tcp { from, to, flags: TcpFlags(flags) } if flags & ANSWER == TcpFlags::RST | TcpFlags::ACK => {
+            let transport = Transport::Tcp { from: to, to: from, flags: TcpFlags(TcpFlags::SYN) };
+            Some(Packet { source: destination, destination: source, transport })
+        }
+        Transport::Icmp => parse(unreachable(bytes)?).ok(),
+        Transport::Tcp { .. }
+        | Transport::Udp { .. }
+        | Transport::Echo
+        | Transport::SctpInit { .. }
+        | Transport::Hidden
+        | Transport::Other(_) => None,
+    }
+}
+
+const ANSWER: u8 = TcpFlags::SYN | TcpFlags::RST | TcpFlags::ACK;
+
+/// The packet inside an ICMP error, with RFC 792's and RFC 4443's codes for a protocol or a port that is not served.
+fn unreachable(bytes: &[u8]) -> Option<&[u8]> {
+    let version = bytes.first()? >> 4;
+    let header = if version == 4 { usize::from(bytes.first()? & 0xf).checked_mul(4)? } else { 40 };
+    let icmp = bytes.get(header..)?;
+    let told = (*icmp.first()?, *icmp.get(1)?);
+    let says_so = if version == 4 { matches!(told, (3, 2 | 3)) } else { matches!(told, (1, 4) | (4, 1)) };
+    says_so.then(|| icmp.get(8..)).flatten()
 }
 
 fn parse_v4(bytes: &[u8]) -> Result<Packet, Malformed> {
@@ -178,7 +220,26 @@ fn parse_transport(protocol: IpNextHeaderProtocol, payload: &[u8]) -> Transport 
         }),
         Protocol::Udp => UdpPacket::new(payload)
             .map_or(Transport::Hidden, |udp| Transport::Udp { from: udp.get_source(), to: udp.get_destination() }),
+        Protocol::Icmp => payload.first().map_or(Transport::Hidden, |kind| echo_if(*kind == 8)),
+        Protocol::Icmpv6 => payload.first().map_or(Transport::Hidden, |kind| echo_if(*kind == 128)),
+        Protocol::Sctp => parse_sctp(payload),
         other => Transport::Other(other.0),
+    }
+}
+
+fn echo_if(request: bool) -> Transport {
+    if request { Transport::Echo } else { Transport::Icmp }
+}
+
+/// Ports are the first four octets; the first chunk's type is the thirteenth (RFC 9260 §3).
+fn parse_sctp(payload: &[u8]) -> Transport {
+    const INIT: u8 = 1;
+    match payload {
+        [_, _, high, low, _, _, _, _, _, _, _, _, INIT, ..] => {
+            Transport::SctpInit { to: u16::from_be_bytes([*high, *low]) }
+        }
+        [_, _, _, _, ..] => Transport::Other(Protocol::Sctp.0),
+        _ => Transport::Hidden,
     }
 }
 

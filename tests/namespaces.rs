@@ -21,6 +21,8 @@ mod lab;
 
 #[path = "namespaces/flood.rs"]
 mod flood;
+#[path = "namespaces/flows.rs"]
+mod flows;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
 #[path = "namespaces/honest.rs"]

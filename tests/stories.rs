@@ -10,10 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
+use nftrap::config::Config;
 use nftrap::detect::prefixes::Prefixes;
-use nftrap::detect::source::Grouping;
+use nftrap::detect::source::Surroundings;
 use nftrap::detect::table::{ScanTable, Seeds, Threshold};
-use nftrap::detect::{Decision, Detector};
+use nftrap::detect::{Decision, Detector, Triggers};
 use nftrap::packet::{Packet, TcpFlags, Transport};
 use nftrap::time::Moment;
 
@@ -54,22 +55,26 @@ fn replay(path: &Path) -> Vec<String> {
 
 struct World {
     rule: Threshold,
-    grouping: Grouping,
+    surroundings: Surroundings,
     allow: Vec<IpNet>,
+    exempt: Vec<IpNet>,
     detector: Option<Detector>,
 }
 
 impl Default for World {
     fn default() -> Self {
+        let config = Config::default();
         Self {
             rule: Threshold {
-                contacts: 1,
-                window: Duration::from_secs(600),
-                block: Duration::from_secs(600),
+                contacts: config.detect.threshold,
+                unserved: config.detect.sensitivity.contacts(),
+                window: config.detect.window,
+                block: config.block.time,
                 settle: Duration::from_secs(1),
             },
-            grouping: Grouping { ipv6_prefix: 64, on_link: Vec::new() },
+            surroundings: Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() },
             allow: Vec::new(),
+            exempt: Vec::new(),
             detector: None,
         }
     }
@@ -82,8 +87,10 @@ impl World {
             "threshold" => self.rule.contacts = value.parse().unwrap(),
             "window" => self.rule.window = humantime::parse_duration(value).unwrap(),
             "block" => self.rule.block = humantime::parse_duration(value).unwrap(),
-            "ipv6_prefix" => self.grouping.ipv6_prefix = value.parse().unwrap(),
-            "on_link" => self.grouping.on_link.push(value.parse::<Ipv6Net>().unwrap()),
+            "ipv6_prefix" => self.surroundings.ipv6_prefix = value.parse().unwrap(),
+            "unserved" => self.rule.unserved = value.parse().unwrap(),
+            "exempt" => self.exempt.push(value.parse().unwrap()),
+            "on_link" => self.surroundings.on_link.push(value.parse::<Ipv6Net>().unwrap()),
             "allow" => self.allow.push(value.parse().unwrap()),
             _ => panic!("{place}: no setting `{name}`"),
         }
@@ -91,13 +98,18 @@ impl World {
 
     fn see(&mut self, event: &str, place: &str) -> String {
         let (rule, allow) = (self.rule, Prefixes::new(&self.allow));
+        let bait = Config::default().trigger;
+        let triggers = Triggers { tcp: bait.tcp, udp: bait.udp };
         let detector = self.detector.get_or_insert_with(|| Detector {
             table: ScanTable::new(1024, Seeds(3, 4)),
             threshold: rule,
+            triggers,
+            unserved_from: Moment::ZERO,
             allow,
         });
         let (now, packet) = read_event(event).unwrap_or_else(|| panic!("{place}: cannot read `{event}`"));
-        match detector.observe(now, &packet, &self.grouping) {
+        self.surroundings.exempt = Prefixes::new(&self.exempt);
+        match detector.observe(now, &packet, &self.surroundings) {
             Decision::Innocent => "innocent".into(),
             Decision::Watch => "watch".into(),
             Decision::StillBlocked => "still blocked".into(),
@@ -118,7 +130,10 @@ fn read_event(event: &str) -> Option<(Moment, Packet)> {
     let transport = match what {
         "udp" => Transport::Udp { from: from.port(), to: to.port() },
         "hidden" => Transport::Hidden,
-        "icmp" => Transport::Other(1),
+        "icmp" => Transport::Icmp,
+        "echo" => Transport::Echo,
+        "init" => Transport::SctpInit { to: to.port() },
+        number if number.starts_with("protocol-") => Transport::Other(number.strip_prefix("protocol-")?.parse().ok()?),
         flags => Transport::Tcp { from: from.port(), to: to.port(), flags: read_flags(flags)? },
     };
     Some((Moment::from_start(time), Packet { source: from.ip(), destination: to.ip(), transport }))

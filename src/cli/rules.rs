@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match config_of(arguments.config.as_deref()) {
         Ok(config) => {
             let queues = if arguments.no_queue { ruleset::disarm(&config) } else { ruleset::arm(&config) };
-            print!("{}{queues}", ruleset::table(&config, &nft::ephemeral_ports()));
+            print!("{}{queues}", ruleset::table(&config, &nft::host()));
             ExitCode::SUCCESS
         }
         Err(problems) => {

@@ -20,12 +20,35 @@ impl PortSet {
         self.0.is_empty()
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        self.0.iter().chain(&other.0).cloned().collect()
+    }
+
+    /// What is in this one and not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = self.0.clone();
+        for cut in &other.0 {
+            left = left.iter().flat_map(|range| cut_out(range, cut)).flatten().collect();
+        }
+        Self(left)
+    }
+
     /// Whether `port` is in it.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
         let after = self.0.partition_point(|range| *range.start() <= port);
         after.checked_sub(1).and_then(|i| self.0.get(i)).is_some_and(|range| range.contains(&port))
     }
+}
+
+/// What is left of `range` below and above `cut`.
+fn cut_out(range: &RangeInclusive<u16>, cut: &RangeInclusive<u16>) -> [Option<RangeInclusive<u16>>; 2] {
+    let below = cut.start().checked_sub(1).map(|end| *range.start()..=end.min(*range.end()));
+    let above = cut.end().checked_add(1).map(|start| start.max(*range.start())..=*range.end());
+    [below, above].map(|part| part.filter(|part| !part.is_empty()))
 }
 
 impl FromIterator<RangeInclusive<u16>> for PortSet {
@@ -74,6 +97,18 @@ mod tests {
     fn ranges_that_overlap_or_touch_become_one() {
         let set: PortSet = [5..=9, 1..=1, 8..=12, 13..=13, 65_535..=65_535, 40..=40].into_iter().collect();
         assert_eq!(set.to_string(), "1, 5-13, 40, 65535");
+    }
+
+    #[test]
+    fn what_is_cut_out_leaves_both_sides() {
+        let all: PortSet = [0..=65_535].into_iter().collect();
+        let cuts: PortSet = [0..=0, 113..=139, 65_535..=65_535].into_iter().collect();
+        assert_eq!(all.without(&cuts).to_string(), "1-112, 140-65534");
+        assert_eq!(all.without(&all), PortSet::default());
+        assert_eq!(cuts.without(&PortSet::default()), cuts);
+        let few: PortSet = [5..=6, 20..=30].into_iter().collect();
+        assert_eq!(few.without(&[6..=25].into_iter().collect()).to_string(), "5, 26-30");
+        assert_eq!(few.with(&[7..=7].into_iter().collect()).to_string(), "5-7, 20-30");
     }
 
     #[test]

@@ -11,18 +11,23 @@ use log::{info, warn};
 
 use super::DaemonError;
 use super::worker::Worker;
-use crate::config::{Config, Mode};
-use crate::detect::Detector;
-use crate::detect::source::{Grouping, Source};
+use crate::config::{Config, Exempt, Mode};
+use crate::detect::prefixes::Prefixes;
+use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds, Threshold};
+use crate::detect::{Detector, Triggers};
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::Clock;
 use crate::kernel::queue::{self, Queue, QueueError};
 use crate::kernel::ruleset::Method;
-use crate::kernel::{links, nft};
+use crate::kernel::{clock, nft, surroundings};
+use crate::time::Moment;
 
 /// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// Services that start with the machine are there by then; until then who asks for them may be their client.
+const BOOT: Duration = Duration::from_secs(300);
 
 /// What the workers share.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) detector: Detector,
     /// Replaced when our links' addresses change.
-    pub(super) grouping: ArcSwap<Grouping>,
+    pub(super) surroundings: ArcSwap<Surroundings>,
     pub(super) stop: AtomicBool,
 }
 
@@ -51,6 +56,7 @@ pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
 
 pub(super) fn share(config: &Config) -> Shared {
     let threshold = Threshold {
+        unserved: config.detect.sensitivity.contacts(),
         contacts: config.detect.threshold,
         window: config.detect.window,
         block: config.block.time,
@@ -64,19 +70,25 @@ pub(super) fn share(config: &Config) -> Shared {
         detector: Detector {
             table: ScanTable::new(config.detect.max_sources, random_seeds()),
             threshold,
+            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
+            unserved_from: Moment::ZERO.plus(BOOT.saturating_sub(clock::uptime())),
             allow: config.allow.clone(),
         },
-        grouping: ArcSwap::from_pointee(grouping(config.detect.ipv6_prefix)),
+        surroundings: ArcSwap::from_pointee(surroundings(config.detect.ipv6_prefix, config.exempt)),
         stop: AtomicBool::new(false),
     }
 }
 
-pub(super) fn grouping(ipv6_prefix: u8) -> Grouping {
-    let on_link = links::on_link_networks().unwrap_or_else(|error| {
+pub(super) fn surroundings(ipv6_prefix: u8, exempt: Exempt) -> Surroundings {
+    let on_link = surroundings::on_link_networks().unwrap_or_else(|error| {
         warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
         Vec::new()
     });
-    Grouping { ipv6_prefix, on_link }
+    let exempt = match exempt {
+        Exempt::Automatic => surroundings::addresses(&surroundings::exempt()),
+        Exempt::AllowListOnly => Prefixes::default(),
+    };
+    Surroundings { ipv6_prefix, on_link, exempt }
 }
 
 /// Opens queues and sets; returns also how many blocks the kernel had.

@@ -12,10 +12,11 @@ use log::{error, trace};
 
 use super::start::Shared;
 use crate::config::{Config, Mode, QueueFull};
+use crate::detect::prefixes::Prefixes;
 use crate::detect::{Decision, Offence};
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::queue::{Message, Queue, Received, Verdict};
-use crate::packet;
+use crate::packet::{self, Packet};
 use crate::report::counters::{Counters, count};
 use crate::report::fact::Fact;
 
@@ -28,6 +29,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     mode: Mode,
+    /// Whose refusals are evidence.
+    protect: Prefixes,
     /// What a packet gets that cannot be judged.
     unjudged: Verdict,
 }
@@ -39,7 +42,7 @@ impl Worker {
             QueueFull::Closed => Verdict::Drop,
         };
         let (shared, counters) = (Arc::clone(shared), Arc::default());
-        Self { queue, blocks, shared, counters, mode: config.mode, unjudged }
+        Self { queue, blocks, shared, counters, mode: config.mode, protect: config.protect.clone(), unjudged }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -85,7 +88,8 @@ impl Worker {
             count(&self.counters.unreadable);
             return self.unjudged;
         };
-        let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.grouping.load());
+        let packet = self.question(packet, bytes);
+        let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.surroundings.load());
         trace!("{packet:?}: {decision:?}");
         match (decision, self.mode) {
             (Decision::Innocent | Decision::Watch, _) | (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
@@ -97,6 +101,14 @@ impl Worker {
                 Verdict::Accept
             }
         }
+    }
+
+    /// What a protected host refuses stands for the packet that it refuses: nobody serves what was asked for.
+    fn question(&self, packet: Packet, bytes: &[u8]) -> Packet {
+        if !self.protect.contains(packet.source) {
+            return packet;
+        }
+        packet::refused(bytes).filter(|refused| self.protect.contains(refused.destination)).unwrap_or(packet)
     }
 
     /// The kernel set first, then the verdict: whatever follows the probe meets the block.

@@ -35,6 +35,12 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
+    /// ICMP or ICMPv6: the place is the host.
+    Icmp,
+    /// Another one, by its number: the place is the host's handler for it.
+    Number(u8),
     /// Not told: the header is hidden.
     Unknown,
 }
@@ -58,8 +64,23 @@ pub enum Kind {
     Maimon,
     /// A UDP datagram.
     Udp,
+    /// An SCTP INIT.
+    Init,
+    /// An echo request: a ping.
+    Echo,
+    /// A packet of a protocol that hosts seldom speak: an IP protocol scan.
+    Protocol,
     /// A transport header out of reach behind fragments or extension headers.
     Hidden,
+}
+
+/// What a port is to us; nobody serves either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The operator's bait.
+    Trigger,
+    /// Any other.
+    Unserved,
 }
 
 /// How much a probe says.
@@ -69,7 +90,13 @@ pub enum Weight {
     Full,
     /// A late segment looks the same; it takes another contact beside it.
     Half,
+    /// An honest host is wrong now and then: nobody serves this place, and it is no trigger.
+    Unserved,
 }
+
+/// Protocols that routers, tunnels and clusters speak to one another unasked, and whose packets are no protocol scan: IGMP,
+/// IPv4 and IPv6 in IPv4, RSVP, GRE, ESP, AH, EIGRP, OSPF, PIM, VRRP, L2TP, UDP-Lite, MPLS.
+pub const HONEST_PROTOCOLS: [u8; 14] = [2, 4, 41, 46, 47, 50, 51, 88, 89, 103, 112, 115, 136, 137];
 
 impl Probe {
     /// What `packet` is evidence of; nothing, if an honest host may send it.
@@ -79,11 +106,20 @@ impl Probe {
             Transport::Tcp { to, flags, .. } => (Protocol::Tcp, to, tcp_kind(flags)?),
             Transport::Udp { to, .. } => (Protocol::Udp, to, Kind::Udp),
             Transport::Hidden => (Protocol::Unknown, 0, Kind::Hidden),
-            Transport::Other(_) => return None,
+            Transport::SctpInit { to } => (Protocol::Sctp, to, Kind::Init),
+            Transport::Echo => (Protocol::Icmp, 0, Kind::Echo),
+            Transport::Other(number) if !is_honest(number) => (Protocol::Number(number), 0, Kind::Protocol),
+            Transport::Icmp | Transport::Other(_) => return None,
         };
         let contact = Contact { destination: packet.destination, protocol, port };
         Some(Self { source: packet.source, contact, kind })
     }
+}
+
+/// SCTP, too: what is no INIT belongs to an association.
+fn is_honest(protocol: u8) -> bool {
+    const SCTP: u8 = 132;
+    protocol == SCTP || HONEST_PROTOCOLS.contains(&protocol)
 }
 
 /// An RST, and a SYN with an ACK, are answers: to us, or to somebody who forged our address. They prove nothing.
@@ -108,12 +144,15 @@ fn tcp_kind(flags: TcpFlags) -> Option<Kind> {
 }
 
 impl Kind {
-    /// How much it says.
+    /// How much it says, at a trigger port or elsewhere; nothing, if an honest host sends it there.
     #[must_use]
-    pub const fn weight(self) -> Weight {
+    pub const fn weight(self, port: Port) -> Option<Weight> {
         match self {
-            Self::Ack | Self::Maimon => Weight::Half,
-            Self::Syn | Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Udp | Self::Hidden => Weight::Full,
+            Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Hidden => Some(Weight::Full),
+            Self::Syn | Self::Udp if matches!(port, Port::Trigger) => Some(Weight::Full),
+            Self::Ack | Self::Maimon if matches!(port, Port::Trigger) => Some(Weight::Half),
+            Self::Ack | Self::Maimon => None,
+            Self::Syn | Self::Udp | Self::Init | Self::Echo | Self::Protocol => Some(Weight::Unserved),
         }
     }
 
@@ -129,6 +168,9 @@ impl Kind {
             Self::Ack => "ack",
             Self::Maimon => "maimon",
             Self::Udp => "udp",
+            Self::Init => "init",
+            Self::Echo => "echo",
+            Self::Protocol => "protocol",
             Self::Hidden => "hidden",
         }
     }
@@ -142,11 +184,14 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Unknown => "unknown",
-        })
+        match self {
+            Self::Tcp => f.write_str("tcp"),
+            Self::Udp => f.write_str("udp"),
+            Self::Sctp => f.write_str("sctp"),
+            Self::Icmp => f.write_str("icmp"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::Ipv6Net;
 
+use super::prefixes::Prefixes;
+
 /// One IPv4 address or one IPv6 network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source {
@@ -13,13 +15,15 @@ pub struct Source {
     prefix: u8,
 }
 
-/// Which addresses are taken together as one source.
+/// What is around us: which addresses are taken together as one source, and whom we depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grouping {
+pub struct Surroundings {
     /// Prefix length of an IPv6 source: whoever has one address of a /64 has all of them.
     pub ipv6_prefix: u8,
     /// Our own links' networks. A neighbour there is one address, for its network is also ours and our router's.
     pub on_link: Vec<Ipv6Net>,
+    /// Who is never blocked, because we could not do without: see `kernel/surroundings.rs`.
+    pub exempt: Prefixes,
 }
 
 const ALL_BITS: u8 = 128;
@@ -27,11 +31,11 @@ const ALL_BITS: u8 = 128;
 impl Source {
     /// The source that `address` belongs to.
     #[must_use]
-    pub fn of(address: IpAddr, grouping: &Grouping) -> Self {
+    pub fn of(address: IpAddr, surroundings: &Surroundings) -> Self {
         match address {
             IpAddr::V4(v4) => Self { network: v4.to_ipv6_mapped(), prefix: ALL_BITS },
-            IpAddr::V6(v6) if grouping.is_neighbour(v6) => Self { network: v6, prefix: ALL_BITS },
-            IpAddr::V6(v6) => Self::network(v6, grouping.ipv6_prefix),
+            IpAddr::V6(v6) if surroundings.is_neighbour(v6) => Self { network: v6, prefix: ALL_BITS },
+            IpAddr::V6(v6) => Self::network(v6, surroundings.ipv6_prefix),
         }
     }
 
@@ -68,7 +72,7 @@ impl Source {
     }
 }
 
-impl Grouping {
+impl Surroundings {
     fn is_neighbour(&self, address: Ipv6Addr) -> bool {
         address.is_unicast_link_local() || self.on_link.iter().any(|net| net.contains(&address))
     }
@@ -89,8 +93,12 @@ mod tests {
     use super::*;
 
     fn source(address: &str) -> String {
-        let grouping = Grouping { ipv6_prefix: 64, on_link: vec!["2001:db8:0:5::/64".parse().unwrap()] };
-        Source::of(address.parse().unwrap(), &grouping).to_string()
+        let surroundings = Surroundings {
+            ipv6_prefix: 64,
+            on_link: vec!["2001:db8:0:5::/64".parse().unwrap()],
+            exempt: Prefixes::default(),
+        };
+        Source::of(address.parse().unwrap(), &surroundings).to_string()
     }
 
     #[test]
@@ -113,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_source_comes_back_from_its_kernel_set() {
-        let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
+        let surroundings = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
         for address in ["192.0.2.1", "2001:db8:1:2:3:4:5:6", "fe80::1"] {
-            let source = Source::of(address.parse().unwrap(), &grouping);
+            let source = Source::of(address.parse().unwrap(), &surroundings);
             assert_eq!(Source::of_key(source.address(), 64), source);
         }
     }

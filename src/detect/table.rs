@@ -20,8 +20,10 @@ use crate::time::Moment;
 const SHARDS: usize = 64;
 /// Records in a bucket: enough that a table nearly full forgets little too early, few enough to search in one go.
 const WAYS: usize = 8;
-/// Contacts remembered of a source; one more than the highest threshold, for evidence of half weight.
+/// Contacts remembered of a source: as many of the least weight as make an offender.
 const CONTACTS: usize = 8;
+/// Weights add up to this. It can be shared out among any number of contacts up to [`CONTACTS`] with little left over.
+const ENOUGH: u8 = 120;
 
 /// Memory of one source, as stated in the README.
 pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
@@ -42,8 +44,10 @@ pub struct Seeds(pub u64, pub u64);
 /// What makes an offender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
-    /// So many distinct contacts of full weight; with any of half weight among them, one more.
+    /// So many distinct contacts of full weight; of half weight, one more.
     pub contacts: u8,
+    /// So many distinct contacts with ports that nobody serves, but that are no triggers.
+    pub unserved: u8,
     /// How long one contact counts.
     pub window: Duration,
     /// How long an offender is blocked.
@@ -85,7 +89,7 @@ struct Record {
     prefix: u8,
 }
 
-/// One contact: a fingerprint whose lowest bit says "of full weight", and the second it was last made.
+/// One contact: a fingerprint whose lowest octet is its weight, and the second it was last made.
 #[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
 #[repr(C)]
 struct Remembered {
@@ -93,8 +97,28 @@ struct Remembered {
     second: u32,
 }
 
-/// The lowest bit of a fingerprint: this contact was made at full weight.
-const FULL: u32 = 1;
+/// The lowest octet of a fingerprint.
+const WEIGHT: u32 = 0xff;
+
+impl Threshold {
+    /// What one contact adds to [`ENOUGH`]: its share, rounded up, so that the last one makes it full.
+    fn share(&self, weight: Weight) -> u8 {
+        let sharers = match weight {
+            Weight::Full => self.contacts,
+            Weight::Half => self.contacts.saturating_add(1),
+            Weight::Unserved => self.unserved,
+        };
+        ENOUGH.div_ceil(sharers.max(1))
+    }
+}
+
+/// One contact on its way into a record.
+#[derive(Clone, Copy)]
+struct Look {
+    now: Moment,
+    fingerprint: u32,
+    weight: Weight,
+}
 
 impl ScanTable {
     /// Room for at most `sources`, rounded down to whole buckets but at least 512. Memory is reserved now and touched when used.
@@ -116,9 +140,10 @@ impl ScanTable {
         (contact, weight): (&Contact, Weight),
         rule: &Threshold,
     ) -> Standing {
-        let fingerprint = self.fingerprint(contact, weight);
+        let fingerprint = self.fingerprint(contact) | u32::from(rule.share(weight));
+        let look = Look { now, fingerprint, weight };
         // There is a record for every source; without one there is no evidence either.
-        self.with_record(now, source, |record| record.observe(now, fingerprint, rule)).unwrap_or(Standing::Watched(0))
+        self.with_record(now, source, |record| record.observe(look, rule)).unwrap_or(Standing::Watched(0))
     }
 
     /// Counts `source` as blocked until then, whatever is known of it: at start, for blocks the kernel already has.
@@ -154,13 +179,10 @@ impl ScanTable {
         Some(act(buckets.get_mut(at)?.record_of(source, now)?))
     }
 
-    fn fingerprint(&self, contact: &Contact, weight: Weight) -> u32 {
+    /// Of 24 bits, above an octet that is free.
+    fn fingerprint(&self, contact: &Contact) -> u32 {
         let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
-        let hash = u32::from_le_bytes([a, b, c, d]) & !FULL;
-        match weight {
-            Weight::Full => hash | FULL,
-            Weight::Half => hash,
-        }
+        u32::from_le_bytes([a, b, c, d]) & !WEIGHT
     }
 }
 
@@ -203,12 +225,13 @@ impl Record {
         (blocked, if blocked { self.blocked_until } else { self.last_seen })
     }
 
-    fn observe(&mut self, now: Moment, fingerprint: u32, rule: &Threshold) -> Standing {
+    fn observe(&mut self, look: Look, rule: &Threshold) -> Standing {
+        let Look { now, fingerprint, weight } = look;
         self.last_seen = ticks(now);
         if self.blocked_until > ticks(now) {
             let until = moment(self.blocked_until);
             let settled = now.plus(rule.block).since(until) > rule.settle;
-            return if settled && fingerprint & FULL != 0 {
+            return if settled && weight != Weight::Half {
                 self.offend(now, 1, rule)
             } else {
                 Standing::Blocked(until)
@@ -217,9 +240,9 @@ impl Record {
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
         self.remember(fingerprint, seconds(now));
         let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest.max(1));
-        let full = counting().filter(|contact| contact.fingerprint & FULL != 0).count();
+        let weights: u32 = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
         let hits = u8::try_from(counting().count()).unwrap_or(u8::MAX);
-        if full < usize::from(rule.contacts) && hits <= rule.contacts {
+        if weights < u32::from(ENOUGH) {
             return Standing::Watched(hits);
         }
         self.offend(now, hits, rule)
@@ -234,9 +257,10 @@ impl Record {
 
     /// Notes a contact in its own place, or over the one made longest ago.
     fn remember(&mut self, fingerprint: u32, second: u32) {
-        let same = |contact: &&mut Remembered| contact.second != 0 && (contact.fingerprint ^ fingerprint) & !FULL == 0;
+        let same = |known: &&mut Remembered| known.second != 0 && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
         if let Some(known) = self.contacts.iter_mut().find(same) {
-            *known = Remembered { fingerprint: known.fingerprint | fingerprint, second };
+            // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
+            *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };
         } else if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
             *oldest = Remembered { fingerprint, second };
         }

@@ -1,14 +1,28 @@
 //! The only reader of the monotonic clock. Everything else is given `now`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::time::Moment;
+
+/// How long the machine has been up, without the time that it was suspended.
+#[must_use]
+pub fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+}
 
 /// A clock that starts when it is made and never goes back.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock(Instant);
 
 impl Clock {
+    /// How long the machine has been up, without the time that it was suspended.
+    #[must_use]
+    pub fn uptime() -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+    }
+
     /// A clock that starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]

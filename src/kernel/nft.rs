@@ -4,12 +4,13 @@
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ruleset::{self, Method};
+use super::ruleset::{self, Host, Method, Sctp};
 use super::{block_set, queue, xt_queue};
 use crate::config::Config;
 use crate::detect::source::Source;
@@ -45,12 +46,12 @@ pub enum NftError {
 /// Loads the whole table, with nothing queued: one transaction, all or nothing.
 pub fn load(config: &Config) -> Result<(), NftError> {
     refuse_foreign_table(&config.table)?;
-    run(&[ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config)].concat()).map(|_output| ())
+    run(&[ruleset::table(config, &host()), ruleset::disarm(config)].concat()).map(|_output| ())
 }
 
 /// Loads the whole table together with blocks, each with the time left to it: one transaction, so that none is ever missing.
 pub fn restore(config: &Config, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
-    let texts = [ruleset::table(config, &ephemeral_ports()), ruleset::disarm(config), ruleset::blocks(config, blocks)];
+    let texts = [ruleset::table(config, &host()), ruleset::disarm(config), ruleset::blocks(config, blocks)];
     run(&texts.concat()).map(|_output| ())
 }
 
@@ -121,10 +122,16 @@ fn parse_element(element: &Value) -> Option<(IpAddr, Duration)> {
     Some((element.get("val")?.as_str()?.parse().ok()?, left))
 }
 
-/// The ports that this namespace's own flows leave from; Linux's default where it cannot be read.
+/// What the ruleset must know of this namespace.
 #[must_use]
+pub fn host() -> Host {
+    let spoken = Path::new("/proc/self/net/sctp").exists();
+    Host { ephemeral: ephemeral_ports(), sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown } }
+}
+
+/// The ports that this namespace's own flows leave from; Linux's default where it cannot be read.
 #[expect(clippy::disallowed_methods, reason = "a kernel setting is a file")]
-pub fn ephemeral_ports() -> RangeInclusive<u16> {
+fn ephemeral_ports() -> RangeInclusive<u16> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ports = text.split_whitespace().filter_map(|word| word.parse().ok());
     match (ports.next(), ports.next()) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::block_set::{SET_V4, SET_V6};
 use crate::config::{Config, Mode, NoDaemon, PortSet};
+use crate::detect::probe::HONEST_PROTOCOLS;
 use crate::detect::source::Source;
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
@@ -28,17 +29,41 @@ pub enum Method {
     Xt,
 }
 
-/// The whole table, with nothing sent to a queue yet. `ephemeral`: the ports that this host's own flows leave from.
+/// What the ruleset must know of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The ports that its own flows leave from.
+    pub ephemeral: RangeInclusive<u16>,
+    /// Whether anything here speaks SCTP: its ports have no socket that nftables could look for.
+    pub sctp: Sctp,
+}
+
+/// Whether a host speaks SCTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sctp {
+    /// The kernel has it loaded: who asks for it may be a peer.
+    Spoken,
+    /// It does not: who asks for it scans.
+    Unknown,
+}
+
+/// The whole table, with nothing sent to a queue yet.
 #[must_use]
-pub fn table(config: &Config, ephemeral: &RangeInclusive<u16>) -> String {
+pub fn table(config: &Config, host: &Host) -> String {
     let drop = match config.mode {
         Mode::Enforce => "drop",
         Mode::Observe => "",
+    };
+    let sctp = match host.sctp {
+        Sctp::Spoken => "        meta l4proto sctp return",
+        Sctp::Unknown => "        meta l4proto sctp @th,96,8 1 goto spread\n        meta l4proto sctp return",
     };
     let mask = u128::MAX << u32::from(128_u8.saturating_sub(config.detect.ipv6_prefix).min(127));
     TEMPLATE
         .replace("%queue_chains%", per_queue(config, |i, _| format!("    chain {} {{ }}\n", queue_chain(i))).trim_end())
         .replace("%stealth%", if config.trigger.stealth { STEALTH } else { "" })
+        .replace("%honest_protocols%", &numbers(&HONEST_PROTOCOLS))
+        .replace("%sctp%", sctp)
         .replace(
             "%spread%",
             per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "),
@@ -46,7 +71,7 @@ pub fn table(config: &Config, ephemeral: &RangeInclusive<u16>) -> String {
         .replace("%count%", &config.queue.count.to_string())
         .replace("%size%", &config.block.max.saturating_add(SPARE_ELEMENTS).to_string())
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
-        .replace("%ephemeral%", &format!("{}-{}", ephemeral.start(), ephemeral.end()))
+        .replace("%ephemeral%", &format!("{}-{}", host.ephemeral.start(), host.ephemeral.end()))
         .replace("%answering%", ANSWERING)
         .replace("%drop%", drop)
         .replace("%elements%", &elements(config))
@@ -113,9 +138,17 @@ fn elements(config: &Config) -> String {
     add("allow6", list(config.allow.v6()));
     add("protected4", list(config.protect.v4()));
     add("protected6", list(config.protect.v6()));
+    add("dark4", list(config.dark.v4()));
+    add("dark6", list(config.dark.v6()));
+    add("tcp_watched", config.watched_tcp().to_string());
+    add("udp_watched", config.watched_udp().to_string());
     add("tcp_triggers", PortSet::to_string(&config.trigger.tcp));
     add("udp_triggers", PortSet::to_string(&config.trigger.udp));
     text
+}
+
+fn numbers(numbers: &[u8]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn list(prefixes: &[impl ToString]) -> String {
@@ -126,11 +159,11 @@ fn list(prefixes: &[impl ToString]) -> String {
 mod tests {
     use super::*;
 
-    const EPHEMERAL: RangeInclusive<u16> = 32_768..=60_999;
+    const HOST: Host = Host { ephemeral: 32_768..=60_999, sctp: Sctp::Unknown };
 
     #[test]
     fn every_variable_of_the_template_is_filled_in() {
-        let text = table(&Config::default(), &EPHEMERAL);
+        let text = table(&Config::default(), &HOST);
         assert!(!text.contains('%'), "{text}");
         assert!(text.contains("add element inet nftrap tcp_triggers { 1, 11, 15, 79, 111, "));
         assert!(text.contains("mod 2 vmap { 0 : goto queue0, 1 : goto queue1 }"));
@@ -141,8 +174,8 @@ mod tests {
     fn observing_drops_nothing() {
         let config = Config { mode: Mode::Observe, ..Config::default() };
         let dropping = |line: &&str| line.trim_end().ends_with("drop");
-        assert_eq!(table(&config, &EPHEMERAL).lines().find(dropping), None);
-        assert!(table(&Config::default(), &EPHEMERAL).lines().any(|line| dropping(&line)));
+        assert_eq!(table(&config, &HOST).lines().find(dropping), None);
+        assert!(table(&Config::default(), &HOST).lines().any(|line| dropping(&line)));
     }
 
     #[test]
@@ -155,7 +188,7 @@ mod tests {
     #[test]
     fn no_base_chain_and_no_table_is_ever_deleted() {
         let config = Config::default();
-        for text in [table(&config, &EPHEMERAL), arm(&config), disarm(&config)] {
+        for text in [table(&config, &HOST), arm(&config), disarm(&config)] {
             assert!(!text.contains("delete ") && !text.contains("destroy "), "{text}");
         }
     }
@@ -185,7 +218,7 @@ mod tests {
         let mut config = Config::default();
         for (prefix, mask) in [(128, "& ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff @"), (48, "& ffff:ffff:ffff:: @")] {
             config.detect.ipv6_prefix = prefix;
-            assert!(table(&config, &EPHEMERAL).contains(mask), "{mask}");
+            assert!(table(&config, &HOST).contains(mask), "{mask}");
         }
     }
 }

@@ -86,6 +86,40 @@ fn a_chain_that_does_not_end_is_followed_no_further() {
 }
 
 #[test]
+fn echo_requests_and_sctp_are_told_from_the_rest() {
+    assert_eq!(transport(&v4(1, &[], &[8, 0, 0, 0])), Transport::Echo);
+    assert_eq!(transport(&v4(1, &[], &[0, 0, 0, 0])), Transport::Icmp);
+    assert_eq!(transport(&v6(58, &[128, 0, 0, 0])), Transport::Echo);
+    assert_eq!(transport(&v6(58, &[135, 0, 0, 0])), Transport::Icmp);
+    let sctp = |chunk| [0, 1, 0x0b, 0x59, 0, 0, 0, 0, 0, 0, 0, 0, chunk, 0, 0, 20];
+    assert_eq!(transport(&v4(132, &[], &sctp(1))), Transport::SctpInit { to: 2905 });
+    assert_eq!(transport(&v4(132, &[], &sctp(0))), Transport::Other(132));
+    assert_eq!(transport(&v4(47, &[], &[0; 8])), Transport::Other(47));
+}
+
+#[test]
+fn a_refusal_tells_what_was_refused() {
+    let syn = Packet {
+        source: "198.51.100.7".parse().unwrap(),
+        destination: "192.0.2.1".parse().unwrap(),
+        transport: Transport::Tcp { from: 111, to: 4000, flags: TcpFlags(TcpFlags::SYN) },
+    };
+    assert_eq!(refused(&v4(6, &[], &tcp(TcpFlags::RST | TcpFlags::ACK))), Some(syn));
+    for others in [TcpFlags::RST, TcpFlags::SYN | TcpFlags::ACK, TcpFlags::ACK, TcpFlags::SYN] {
+        assert_eq!(refused(&v4(6, &[], &tcp(others))), None, "flags {others:#04x}");
+    }
+    let inner = v4(17, &[], &UDP);
+    for (code, tells) in [(3, true), (2, true), (1, false), (13, false)] {
+        let error = [&[3, code, 0, 0, 0, 0, 0, 0], inner.as_slice()].concat();
+        assert_eq!(refused(&v4(1, &[1; 4], &error)), tells.then(|| parse(&inner).unwrap()), "code {code}");
+    }
+    let inner = v6(17, &UDP);
+    let error = [&[1, 4, 0, 0, 0, 0, 0, 0], inner.as_slice()].concat();
+    assert_eq!(refused(&v6(58, &error)), Some(parse(&inner).unwrap()));
+    assert_eq!(refused(&v6(58, &error[..20])), None);
+}
+
+#[test]
 fn lengths_that_lie_are_malformed() {
     let good = v4(6, &[], &tcp(TcpFlags::SYN));
     let mut short_header = good.clone();
@@ -134,6 +168,7 @@ fn no_bytes_at_all_make_it_panic() {
             bytes[at] = noise(&mut state).to_le_bytes()[0];
         }
         bytes.truncate(usize::try_from(noise(&mut state)).unwrap() % (bytes.len() + 1));
+        let _whatever = refused(&bytes);
         if let Ok(packet) = parse(&bytes) {
             assert!(bytes.len() >= 20, "a packet of {} bytes: {packet:?}", bytes.len());
         }

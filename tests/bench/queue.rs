@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nftrap::config::{Config, QueueFull};
+use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
-use nftrap::detect::source::{Grouping, Source};
+use nftrap::detect::source::{Source, Surroundings};
 use nftrap::detect::table::{ScanTable, Seeds, Threshold};
 use nftrap::kernel::block_set::BlockSet;
 use nftrap::kernel::clock::Clock;
@@ -175,6 +176,7 @@ fn scan_table() {
 fn observe(table: &ScanTable, n: u32) {
     let rule = Threshold {
         contacts: 7,
+        unserved: 4,
         window: Duration::from_secs(600),
         block: Duration::from_secs(600),
         settle: Duration::from_secs(1),
@@ -191,8 +193,8 @@ fn time_of(mut act: impl FnMut(u32)) -> f64 {
 }
 
 fn source(n: u32) -> Source {
-    let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
-    Source::of(Ipv4Addr::from_bits(0x0a40_0000 + n).into(), &grouping)
+    let surroundings = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
+    Source::of(Ipv4Addr::from_bits(0x0a40_0000 + n).into(), &surroundings)
 }
 
 /// Far from its neighbours, so that the next source is not in the cache by accident.

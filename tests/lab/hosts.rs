@@ -6,6 +6,7 @@
 //! server    10.2.0.1, fd00:f::1, fe80::1
 //! ```
 
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -110,7 +111,10 @@ fn may_make_one() -> bool {
     static LOUD: Once = Once::new();
     let root = rustix::process::geteuid().is_root();
     if !root {
-        LOUD.call_once(|| eprintln!("NOT ROOT: NO NAMESPACE TEST WAS RUN; run this as root"));
+        // Not by eprintln!, which libtest keeps to itself when a test passes.
+        LOUD.call_once(|| {
+            writeln!(io::stderr(), "NOT ROOT: NO NAMESPACE TEST IS RUN. Run them as root.").expect("standard error");
+        });
     }
     root
 }

@@ -1,14 +1,16 @@
 //! Puts whole packets on the wire, and knocks at ports.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_broadcast, set_socket_timeout};
-use rustix::net::{AddressFamily, SendFlags, SocketType, bind, connect, ipproto, sendto, socket};
+use rustix::net::{
+    AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect, ipproto, sendto, shutdown, socket_with,
+};
 
 use super::netns::Namespace;
 use super::patience::{patience, silence, wait_until};
@@ -23,7 +25,8 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(namespace: &Namespace) -> Self {
         let raw = |family| {
-            let raw = socket(family, SocketType::RAW, Some(ipproto::RAW)).expect("open a raw socket");
+            let raw = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::RAW));
+            let raw = raw.expect("open a raw socket");
             set_socket_broadcast(&raw, true).expect("a socket that may broadcast");
             raw
         };
@@ -61,7 +64,7 @@ impl Wire {
 }
 
 /// What a connection attempt met.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A handshake.
     Open,
@@ -90,7 +93,7 @@ impl Namespace {
     fn attempt(&self, from: Local, to: SocketAddr, limit: Duration) -> Result<TcpStream, Answer> {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let attempt = || {
-            let attempt = socket(family, SocketType::STREAM, None)?;
+            let attempt = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             bind(&attempt, &from.0)?;
             set_socket_timeout(&attempt, Timeout::Send, Some(limit))?;
             connect(&attempt, &to)?;
@@ -102,6 +105,13 @@ impl Namespace {
             Err(Errno::INPROGRESS | Errno::AGAIN | Errno::TIMEDOUT) => Err(Answer::Silence),
             Err(error) => panic!("could not knock at {to}: {error}"),
         }
+    }
+
+    /// A UDP socket of this namespace.
+    pub(crate) fn udp(&self, at: SocketAddr) -> UdpSocket {
+        let socket = self.run(|| UdpSocket::bind(at)).expect("bind a UDP socket");
+        socket.set_read_timeout(Some(patience())).expect("set a time limit");
+        socket
     }
 
     /// Serves a TCP port: the kernel greets clients, `Service` counts them.
@@ -128,13 +138,20 @@ impl From<SocketAddr> for Local {
     }
 }
 
-/// A served TCP port.
+/// A served TCP port, until dropped.
 pub(crate) struct Service(TcpListener);
+
+impl Drop for Service {
+    /// Closing is not enough: a process that another test starts has a copy of the socket for a moment.
+    fn drop(&mut self) {
+        shutdown(&self.0, Shutdown::Both).expect("end the service");
+    }
+}
 
 impl Service {
     /// The clients that came since the last call.
     pub(crate) fn clients(&self) -> Vec<IpAddr> {
-        std::iter::from_fn(|| self.next()).map(|(_, client)| client.ip()).collect()
+        std::iter::from_fn(|| self.next()).map(|(_, client)| client.ip().to_canonical()).collect()
     }
 
     /// The server's end of the next connection.
@@ -169,4 +186,13 @@ pub(crate) fn talk(one: &TcpStream, other: &TcpStream) {
         to.read_exact(&mut heard).expect("hear over the connection");
         assert_eq!(&heard, b"still there?");
     }
+}
+
+/// Sends a datagram to a service and returns what the service received first, and from whom.
+pub(crate) fn ask(client: &UdpSocket, service: &UdpSocket, question: &[u8]) -> (Vec<u8>, IpAddr) {
+    let to = service.local_addr().expect("the service's address");
+    client.send_to(question, to).expect("send a datagram");
+    let mut heard = [0; 64];
+    let (length, from) = service.recv_from(&mut heard).expect("receive a datagram");
+    (heard[..length].to_vec(), from.ip())
 }

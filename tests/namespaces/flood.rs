@@ -1,10 +1,11 @@
-//! A flood from forged sources.
+//! More than the daemon can hold: forged sources, full queues, a full set.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
-use crate::lab::daemon::Daemon;
+use crate::lab::daemon::{Daemon, ONE_QUEUE};
 use crate::lab::hosts::{Lab, SERVER, routed, server};
 use crate::lab::packet::{SYN, tcp};
 use crate::lab::patience::{is_slow, wait_until};
@@ -37,6 +38,48 @@ fn forged_sources_grow_nothing_past_its_limit_and_hide_nobody() {
     wait_until("the scanner is blocked", || daemon.blocks("10.1.0.2"));
     assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
     assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
+}
+
+#[test]
+fn a_full_set_gives_up_its_oldest_block() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}[block]\nmax = 1024\n"));
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    forge(&lab, 0..1023);
+    assert!(daemon.blocks("10.1.0.2"), "1024 blocks fit");
+    forge(&lab, 1023..1024);
+    wait_until("the oldest block makes room", || !daemon.blocks("10.1.0.2"));
+    assert!(daemon.blocks("10.64.0.0") && daemon.blocks("10.64.3.255"));
+}
+
+#[test]
+fn what_does_not_fit_into_a_queue_passes() {
+    fills_the_queue("open", Answer::Refused);
+}
+
+#[test]
+fn what_does_not_fit_into_a_queue_is_dropped_where_the_operator_says_so() {
+    fills_the_queue("closed", Answer::Silence);
+}
+
+fn fills_the_queue(queue_full: &str, answer: Answer) {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let service = lab.server.serve(server(22));
+    let config = format!("{ONE_QUEUE}length = 16\n[fail]\nqueue_full = \"{queue_full}\"\n");
+    let daemon = Daemon::start(&lab.server, &config);
+    daemon.signal(Signal::STOP);
+    for host in 100..140 {
+        lab.probe(routed(host), SERVER, 111);
+    }
+    wait_until("the queue is full", || lab.server.queue_counts().0 == 16);
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(111)), answer);
+    assert_eq!(lab.attacker.knock(routed(2), server(22)), Answer::Open);
+    assert_eq!(service.clients(), [routed(2)]);
+
+    daemon.signal(Signal::CONT);
+    daemon.wait_for_line("blocked source=10.1.0.115 ");
+    assert_eq!(daemon.lines_with("blocked source="), 16, "those that waited, in:\n{}", daemon.log());
 }
 
 /// Sends a SYN from each of these addresses of 10.64.0.0/10, and waits until all are judged.

@@ -1,11 +1,11 @@
-//! Who is no scanner, and what a block leaves alone.
+//! Who is no scanner.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::packet::{ACK, FIN, RST, SYN, tcp, udp};
-use crate::lab::wire::{Answer, talk};
+use crate::lab::wire::{Answer, ask, talk};
 
 #[test]
 fn strays_block_nobody() {
@@ -68,37 +68,36 @@ fn a_service_on_a_trigger_port_is_served_and_its_restart_blocks_nobody() {
 }
 
 #[test]
-fn what_the_server_opens_to_a_blocked_host_works() {
+fn a_udp_service_on_a_trigger_port_is_served() {
     let Some(lab) = Lab::on_one_link() else { return };
-    let there = SocketAddr::new(routed(2), 8000);
-    let provider = lab.attacker.serve(there);
-    let daemon = Daemon::start(&lab.server, "");
-    let before = lab.server.connect(SERVER, there);
-    let its_end = provider.accept();
-    talk(&before, &its_end);
-
-    lab.probe(routed(2), SERVER, 111);
-    daemon.wait_for_line("blocked source=10.1.0.2 ");
-    assert!(daemon.blocks("10.1.0.2"));
-
-    talk(&before, &its_end);
-    let after = lab.server.connect(SERVER, there);
-    talk(&after, &provider.accept());
+    let daemon = Daemon::start(&lab.server, ONE_QUEUE);
+    let snmp = lab.server.udp(server(161));
+    let client = lab.attacker.udp((routed(2), 4000).into());
+    assert_eq!(ask(&client, &snmp, b"how are you?"), (b"how are you?".to_vec(), routed(2)));
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
 }
 
 #[test]
-fn an_established_flow_of_a_blocked_source_goes_on() {
+fn one_socket_for_both_families_serves_both() {
     let Some(lab) = Lab::on_one_link() else { return };
-    let ssh = lab.server.serve(server(22));
-    let daemon = Daemon::start(&lab.server, "");
-    let session = lab.attacker.connect(routed(2), server(22));
-    let its_end = ssh.accept();
-    talk(&session, &its_end);
+    let daemon = Daemon::start(&lab.server, ONE_QUEUE);
+    let service = lab.server.serve((Ipv6Addr::UNSPECIFIED, 143).into());
+    assert_eq!(lab.attacker.knock(routed(2), server(143)), Answer::Open);
+    assert_eq!(lab.attacker.knock(routed6(1, 2), (SERVER6, 143).into()), Answer::Open);
+    assert_eq!(service.clients(), [routed(2), routed6(1, 2)]);
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("blocked source="), 1, "only the sentinel in:\n{}", daemon.log());
+}
 
+#[test]
+fn a_service_on_the_loopback_address_alone_does_not_disarm_the_trap() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let rpcbind = (Ipv4Addr::LOCALHOST, 111).into();
+    let service = lab.server.serve(rpcbind);
+    let daemon = Daemon::start(&lab.server, "");
+    assert_eq!(lab.server.knock(IpAddr::from(Ipv4Addr::LOCALHOST), rpcbind), Answer::Open);
+    assert_eq!(service.clients(), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
     lab.probe(routed(2), SERVER, 111);
     daemon.wait_for_line("blocked source=10.1.0.2 ");
-    assert!(daemon.blocks("10.1.0.2"));
-
-    talk(&session, &its_end);
-    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence, "but no new one");
 }

@@ -5,7 +5,7 @@ use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::packet::{
     ACK, FIN, PSH, SYN, URG, syn_in_ipv4_fragments, syn_in_ipv6_fragments, syns_behind_extension_headers, tcp, udp,
 };
-use crate::lab::wire::Answer;
+use crate::lab::wire::{Answer, ask};
 
 #[test]
 fn the_first_probe_is_not_answered_and_shuts_its_source_out() {
@@ -25,19 +25,17 @@ fn the_first_probe_is_not_answered_and_shuts_its_source_out() {
 }
 
 #[test]
-fn a_syn_sent_right_behind_the_first_probe_is_lost() {
+fn a_blocked_source_reaches_no_udp_service_either() {
     let Some(lab) = Lab::on_one_link() else { return };
-    let service = lab.server.serve(server(22));
+    let service = lab.server.udp(server(5353));
     let daemon = Daemon::start(&lab.server, "");
-    lab.probe(routed(2), SERVER, 1);
+    lab.probe(routed(2), SERVER, 111);
     daemon.wait_for_line("blocked source=10.1.0.2 ");
-    for port in [22, 25, 80, 22] {
-        lab.probe(routed(2), SERVER, port);
-    }
-    // A handshake that had begun would keep its place in the table of connections.
-    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
-    assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
-    assert_eq!(service.clients(), [routed(3)]);
+
+    let scanner = lab.attacker.udp((routed(2), 4000).into());
+    scanner.send_to(b"let me in", server(5353)).unwrap();
+    let other = lab.attacker.udp((routed(3), 4000).into());
+    assert_eq!(ask(&other, &service, b"and me?"), (b"and me?".to_vec(), routed(3)));
 }
 
 #[test]
@@ -45,8 +43,9 @@ fn every_kind_of_tcp_probe_blocks_its_source() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, "");
     // An ACK may be late; two, to ports that no client uses, are not.
-    let kinds: [(u8, &[u16]); 8] = [
+    let kinds: [(u8, &[u16]); 9] = [
         (SYN, &[111]),
+        (SYN, &[32_771]),
         (SYN | FIN, &[8081]),
         (FIN, &[8081]),
         (0, &[8081]),
@@ -127,4 +126,18 @@ fn retransmits_of_one_port_do_not_reach_a_threshold_of_three_but_three_ports_do(
     lab.probe(routed(2), SERVER, 119);
     daemon.wait_for_line("blocked source=10.1.0.2 port=119");
     assert!(daemon.blocks("10.1.0.2"));
+}
+
+#[test]
+fn stealth_packets_count_at_trigger_ports_only_where_the_operator_says_so() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}[trigger]\nstealth = false\n"));
+    for flags in [FIN, 0, FIN | PSH | URG, SYN | FIN] {
+        lab.wire.send(&tcp((routed(2), 40_000), (SERVER, 8081), flags));
+    }
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+
+    lab.wire.send(&tcp((routed(2), 40_000), (SERVER, 111), FIN));
+    daemon.wait_for_line("blocked source=10.1.0.2 port=111");
 }

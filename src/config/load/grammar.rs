@@ -13,16 +13,17 @@ use super::problem::{Fault, nearest, quoted};
 use super::services::{Protocol, Services};
 use super::source::{Source, Value};
 use super::value::{Grain, choice, duration, expected, number, switch, table};
-use crate::config::{Config, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull};
+use crate::config::{Config, Exempt, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull, Sensitivity};
 
 /// The keys of each section; those of `""` stand before the first one.
-pub(super) const KEYS: [(&str, &[&str]); 8] = [
+pub(super) const KEYS: [(&str, &[&str]); 9] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
-    ("detect", &["threshold", "window", "max_sources", "ipv6_prefix"]),
+    ("unserved", &["tcp", "udp", "except_tcp", "except_udp"]),
+    ("detect", &["threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
     ("block", &["time", "max"]),
-    ("allow", &["sources"]),
-    ("protect", &["destinations"]),
+    ("allow", &["sources", "automatic"]),
+    ("protect", &["destinations", "dark"]),
     ("queue", &["first", "count", "length"]),
     ("fail", &["queue_full", "no_daemon"]),
 ];
@@ -43,6 +44,8 @@ const IPV6_PREFIX: RangeInclusive<u8> = 48..=128;
 const QUEUE_LENGTH: RangeInclusive<u32> = 16..=65_536;
 
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const SENSITIVITY: [(&str, Sensitivity); 3] =
+    [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
@@ -88,7 +91,7 @@ impl<'a> Reader<'a> {
 
     fn read_key(&mut self, section: &str, key: &Spanned<DeString<'_>>, value: &Value<'_>) {
         let (config, source) = (&mut self.config, &mut self.source);
-        let Config { trigger, detect, block, queue, fail, .. } = config;
+        let Config { trigger, unserved, detect, block, queue, fail, .. } = config;
         let v = value;
         match (section, key.get_ref().as_ref()) {
             ("", "mode") => source.set(&mut config.mode, v, choice(v, MODES)),
@@ -100,6 +103,11 @@ impl<'a> Reader<'a> {
                 self.stealth = Some(v.span());
                 source.set(&mut trigger.stealth, v, switch(v));
             }
+            ("unserved", "tcp") => put(&mut unserved.tcp, ports(source, v, Protocol::Tcp, self.services)),
+            ("unserved", "udp") => put(&mut unserved.udp, ports(source, v, Protocol::Udp, self.services)),
+            ("unserved", "except_tcp") => put(&mut unserved.except_tcp, ports(source, v, Protocol::Tcp, self.services)),
+            ("unserved", "except_udp") => put(&mut unserved.except_udp, ports(source, v, Protocol::Udp, self.services)),
+            ("detect", "sensitivity") => source.set(&mut detect.sensitivity, v, choice(v, SENSITIVITY)),
             ("detect", "threshold") => source.set(&mut detect.threshold, v, number(v, 1..=MAX_THRESHOLD)),
             ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
@@ -107,9 +115,11 @@ impl<'a> Reader<'a> {
             ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
             ("allow", "sources") => put(&mut config.allow, prefixes(source, v, Role::Allow, self.read_file)),
+            ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
             ("protect", "destinations") => {
                 put(&mut config.protect, prefixes(source, v, Role::Protect, self.read_file));
             }
+            ("protect", "dark") => put(&mut config.dark, prefixes(source, v, Role::Protect, self.read_file)),
             ("queue", "first") => {
                 self.queues = Some(v.span());
                 source.set(&mut queue.first, v, number(v, 0..=u16::MAX));
@@ -128,7 +138,7 @@ impl<'a> Reader<'a> {
     /// What is possible alone but not together.
     fn check_together(&mut self) {
         let Config { trigger, queue, .. } = &self.config;
-        let nothing = trigger.tcp.is_empty() && trigger.udp.is_empty();
+        let nothing = self.config.watched_tcp().is_empty() && self.config.watched_udp().is_empty();
         if let Some(span) = self.stealth.clone().filter(|_| nothing && !trigger.stealth) {
             let help = "name ports in tcp or udp, or set stealth = true";
             self.source.refuse(span, Fault::new("nothing to trap: no ports, and no stealth packets", help));
@@ -139,6 +149,10 @@ impl<'a> Reader<'a> {
             self.source.refuse(span, Fault::new(reason, format!("let the first be {first} or less")));
         }
     }
+}
+
+fn exempt(automatic: bool) -> Exempt {
+    if automatic { Exempt::Automatic } else { Exempt::AllowListOnly }
 }
 
 fn put<T>(slot: &mut T, read: Option<T>) {

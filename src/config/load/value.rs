@@ -51,17 +51,16 @@ pub(super) fn switch(value: &Value<'_>) -> Result<bool, Fault> {
 }
 
 /// One of two words.
-pub(super) fn choice<T: Copy>(value: &Value<'_>, words: [(&str, T); 2]) -> Result<T, Fault> {
-    let [(one, _), (other, _)] = words;
+pub(super) fn choice<T: Copy, const N: usize>(value: &Value<'_>, words: [(&str, T); N]) -> Result<T, Fault> {
+    let either = words.map(|(word, _)| format!("\"{word}\"")).join(" or ");
     let Some(word) = value.get_ref().as_str() else {
-        let help = format!("write \"{one}\" or \"{other}\"");
-        return Err(expected(&format!("\"{one}\" or \"{other}\""), value, help));
+        return Err(expected(&either, value, format!("write {either}")));
     };
     let meant = words.into_iter().find(|(name, _)| *name == word).map(|(_, meant)| meant);
     meant.ok_or_else(|| {
-        let help = match nearest(word, [one, other]) {
+        let help = match nearest(word, words.map(|(word, _)| word)) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("write \"{one}\" or \"{other}\""),
+            None => format!("write {either}"),
         };
         Fault::new(format!("{} is not possible here", quoted(word)), help)
     })

@@ -1,16 +1,22 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
+use super::super::prefixes::Prefixes;
 use super::super::probe::Protocol;
-use super::super::source::Grouping;
+use super::super::source::Surroundings;
 use super::*;
 
 const SEEDS: Seeds = Seeds(1, 2);
-const RULE: Threshold =
-    Threshold { contacts: 1, window: Duration::from_secs(600), block: Duration::from_secs(60), settle: Duration::MAX };
+const RULE: Threshold = Threshold {
+    contacts: 1,
+    unserved: 4,
+    window: Duration::from_secs(600),
+    block: Duration::from_secs(60),
+    settle: Duration::MAX,
+};
 
 fn source(n: u32) -> Source {
-    let grouping = Grouping { ipv6_prefix: 64, on_link: Vec::new() };
-    Source::of(std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).into(), &grouping)
+    let surroundings = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
+    Source::of(std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).into(), &surroundings)
 }
 
 fn port(port: u16) -> Contact {
@@ -96,6 +102,36 @@ fn a_contact_made_again_at_full_weight_has_it() {
     let ask = |weight| table.observe(at(0), source(1), (&port(1), weight), &RULE);
     assert_eq!(ask(Weight::Half), Standing::Watched(1));
     assert_eq!(ask(Weight::Full), Standing::Offender { hits: 1, until: at(60) });
+}
+
+#[test]
+fn unserved_ports_have_a_number_of_their_own_and_trigger_ports_shorten_it() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { contacts: 2, ..RULE };
+    let ask = |n, to, weight| table.observe(at(0), source(n), (&port(to), weight), &rule);
+    for to in 1..=3 {
+        assert!(matches!(ask(1, to, Weight::Unserved), Standing::Watched(_)));
+    }
+    assert_eq!(ask(1, 3, Weight::Unserved), Standing::Watched(3), "a retransmit");
+    assert!(matches!(ask(1, 4, Weight::Unserved), Standing::Offender { hits: 4, .. }));
+    assert_eq!(ask(2, 1, Weight::Unserved), Standing::Watched(1));
+    assert_eq!(ask(2, 2, Weight::Unserved), Standing::Watched(2));
+    assert!(matches!(ask(2, 111, Weight::Full), Standing::Offender { hits: 3, .. }));
+}
+
+#[test]
+fn every_number_of_contacts_can_be_asked_for_and_is_exact() {
+    for contacts in 1..=crate::config::MAX_THRESHOLD {
+        let rule = Threshold { contacts, unserved: contacts, ..RULE };
+        for (weight, enough) in
+            [(Weight::Full, contacts), (Weight::Unserved, contacts), (Weight::Half, contacts.saturating_add(1))]
+        {
+            let table = ScanTable::new(1024, SEEDS);
+            let ask = |to: u8| table.observe(at(0), source(1), (&port(to.into()), weight), &rule);
+            assert!((1..enough).all(|to| ask(to) == Standing::Watched(to)), "{weight:?} {contacts}");
+            assert!(matches!(ask(enough), Standing::Offender { hits, .. } if hits == enough), "{weight:?} {contacts}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! What is around this host: the networks on its links, and whom it depends on: gateways, resolvers, time servers, the peers of
+//! administrators' sessions. Reads what the kernel and the system's own files say; changes nothing.
+//!
+//! Whoever can forge an address can name one of these. To block them would hurt us and nobody else.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv6Net};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{SockaddrIn6, SockaddrStorage};
+
+use crate::detect::prefixes::Prefixes;
+
+/// Somebody who is never blocked, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exempt {
+    /// Who.
+    pub address: IpAddr,
+    /// What it is to us.
+    pub reason: &'static str,
+}
+
+/// The networks of all addresses of all interfaces of this namespace, but the loopback's.
+pub fn on_link_networks() -> io::Result<Vec<Ipv6Net>> {
+    let mut networks: Vec<_> = getifaddrs()?
+        .filter_map(|interface| Some((v6(interface.address.as_ref())?, v6(interface.netmask.as_ref())?)))
+        .filter_map(|(address, mask)| Ipv6Net::with_netmask(address, mask).ok())
+        .filter(|network| !network.addr().is_loopback())
+        .map(|network| network.trunc())
+        .collect();
+    networks.sort_unstable();
+    networks.dedup();
+    Ok(networks)
+}
+
+fn v6(address: Option<&SockaddrStorage>) -> Option<Ipv6Addr> {
+    address?.as_sockaddr_in6().map(SockaddrIn6::ip)
+}
+
+/// All whom we depend on, each once. What cannot be read names nobody.
+#[must_use]
+pub fn exempt() -> Vec<Exempt> {
+    let mut found = own_addresses();
+    found.extend(named("gateway", gateways_v4(&read("/proc/self/net/route"))));
+    found.extend(named("gateway", gateways_v6(&read("/proc/self/net/ipv6_route"))));
+    found.extend(named("resolver", resolvers(&read("/etc/resolv.conf"))));
+    found.extend(named("time server", time_servers()));
+    found.extend(named("administrator's session", session_peers()));
+    found.retain(|who| !who.address.is_unspecified() && !who.address.is_loopback());
+    found.sort_unstable();
+    found.dedup_by(|one, other| one.address == other.address);
+    found
+}
+
+/// The addresses alone.
+#[must_use]
+pub fn addresses(exempt: &[Exempt]) -> Prefixes {
+    Prefixes::new(&exempt.iter().map(|who| IpNet::from(who.address)).collect::<Vec<_>>())
+}
+
+fn named(reason: &'static str, addresses: Vec<IpAddr>) -> Vec<Exempt> {
+    addresses.into_iter().map(|address| Exempt { address: address.to_canonical(), reason }).collect()
+}
+
+fn own_addresses() -> Vec<Exempt> {
+    let interfaces = getifaddrs().into_iter().flatten();
+    let own = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        v4.or_else(|| v6(Some(&address)).map(IpAddr::from))
+    });
+    named("own address", own.collect())
+}
+
+/// `/proc/net/route`: columns in hex, an address in the machine's own order; `00000000` with a gateway is a default route.
+fn gateways_v4(table: &str) -> Vec<IpAddr> {
+    let gateway = |line: &str| {
+        let gateway = u32::from_str_radix(line.split_whitespace().nth(2)?, 16).ok()?;
+        (gateway != 0).then(|| Ipv4Addr::from(gateway.to_ne_bytes()).into())
+    };
+    table.lines().skip(1).filter_map(gateway).collect()
+}
+
+/// `/proc/net/ipv6_route`: the fifth column is the next hop, 32 digits.
+fn gateways_v6(table: &str) -> Vec<IpAddr> {
+    let hop = |line: &str| {
+        let digits = line.split_whitespace().nth(4).filter(|digits| digits.len() == 32)?;
+        let hop = u128::from_str_radix(digits, 16).ok()?;
+        (hop != 0).then(|| Ipv6Addr::from_bits(hop).into())
+    };
+    table.lines().filter_map(hop).collect()
+}
+
+fn resolvers(conf: &str) -> Vec<IpAddr> {
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+        // A link-local resolver is written with its interface.
+        address.split('%').next()?.parse().ok()
+    };
+    conf.lines().filter_map(server).collect()
+}
+
+/// Servers that are written as addresses; names are not resolved here.
+fn time_servers() -> Vec<IpAddr> {
+    let files = ["/etc/chrony/chrony.conf", "/etc/chrony.conf", "/etc/ntp.conf", "/etc/ntpsec/ntp.conf"];
+    let mut found: Vec<_> = files.iter().flat_map(|file| chrony_servers(&read(file))).collect();
+    found.extend(timesyncd_servers(&read("/etc/systemd/timesyncd.conf")));
+    found
+}
+
+fn chrony_servers(conf: &str) -> Vec<IpAddr> {
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        let kind = words.next()?;
+        matches!(kind, "server" | "peer" | "pool").then(|| words.next()?.parse().ok()).flatten()
+    };
+    conf.lines().filter_map(server).collect()
+}
+
+fn timesyncd_servers(conf: &str) -> Vec<IpAddr> {
+    let lists = conf.lines().filter_map(|line| line.trim().split_once('='));
+    let lists = lists.filter(|(key, _)| matches!(key.trim(), "NTP" | "FallbackNTP"));
+    lists.flat_map(|(_, list)| list.split_whitespace()).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Remote sessions that are logged in, from logind's own files. A connection alone would not do: a scanner can open one.
+fn session_peers() -> Vec<IpAddr> {
+    let sessions = fs::read_dir("/run/systemd/sessions").into_iter().flatten().flatten();
+    sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect()
+}
+
+fn session_peer(session: &str) -> Option<IpAddr> {
+    let value = |key: &str| session.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    value("REMOTE_HOST").filter(|_| value("STATE") != Some("closing"))?.parse().ok()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the system knows of itself is in files; those not there name nobody"
+)]
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn gateways_are_read_from_the_kernels_tables() {
+        let v4 =
+            "Iface\tDestination\tGateway \tFlags\neth0\t00000000\t010200C0\t0003\neth0\t000200C0\t00000000\t0001\n";
+        assert_eq!(gateways_v4(v4), addresses(&["192.0.2.1"]));
+        let v6 = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
+                  fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n\
+                  20010db8000000000000000000000000 40 00000000000000000000000000000000 00 \
+                  00000000000000000000000000000000 00000100 00000001 00000000 00000001 eth0\n";
+        assert_eq!(gateways_v6(v6), addresses(&["fe80::1"]));
+    }
+
+    #[test]
+    fn resolvers_and_time_servers_are_read_from_their_files() {
+        let conf = "# none\nnameserver 192.0.2.53\n nameserver fe80::53%eth0\nsearch example.org\nnameserver\n";
+        assert_eq!(resolvers(conf), addresses(&["192.0.2.53", "fe80::53"]));
+        assert_eq!(
+            chrony_servers("pool 2.debian.pool.ntp.org iburst\nserver 192.0.2.123\n"),
+            addresses(&["192.0.2.123"])
+        );
+        assert_eq!(timesyncd_servers("[Time]\n#NTP=\nNTP=192.0.2.1 time.example 2001:db8::123\n").len(), 2);
+    }
+
+    #[test]
+    fn a_session_that_is_logged_in_names_its_peer() {
+        let session =
+            "# This is private data.\nUID=1000\nUSER=admin\nSTATE=active\nREMOTE=1\nREMOTE_HOST=198.51.100.7\n";
+        assert_eq!(session_peer(session), "198.51.100.7".parse().ok());
+        assert_eq!(session_peer(&session.replace("active", "closing")), None);
+        assert_eq!(session_peer(&session.replace("198.51.100.7", "host.example")), None);
+    }
+
+    #[test]
+    fn nonsense_names_nobody() {
+        for text in ["", "x", "a b c d e f", "1: 2:3 4:5 01", "é\n0: é:0016 éééééééé:é 01"] {
+            assert_eq!(gateways_v4(text).len() + gateways_v6(text).len() + resolvers(text).len(), 0, "{text}");
+            assert_eq!(session_peer(text), None, "{text}");
+        }
+    }
+}
