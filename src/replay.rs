@@ -17,14 +17,15 @@ use ahash::RandomState;
 
 use crate::config::Config;
 use crate::detect::prefixes::Prefixes;
-use crate::detect::source::{Grouping, Source};
+use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds, Threshold};
-use crate::detect::{Decision, Detector};
+use crate::detect::{Decision, Detector, Triggers};
 use crate::time::Moment;
 
 pub mod capture;
 pub mod flows;
 pub mod fragments;
+pub mod hosts;
 pub mod order;
 pub mod recent;
 pub mod rules;
@@ -35,6 +36,7 @@ pub mod tally;
 use capture::{Capture, Fault, Frame, Framed};
 use flows::Flows;
 use fragments::{Fragments, Joined};
+use hosts::{Basis, Sides};
 use order::Order;
 use rules::Rules;
 use seen::Seen;
@@ -46,6 +48,8 @@ use tally::Tally;
 pub struct Outcome {
     /// What was in the files.
     pub read: Read,
+    /// Who was protected.
+    pub sides: Sides,
     /// From the first packet to the last, on the capture's clock.
     pub length: Duration,
     /// Packets that came too late to be put in order.
@@ -87,7 +91,7 @@ pub struct Progress {
 /// Between two reports of progress: some tenths of a second.
 const PROGRESS_EVERY: u64 = 1 << 18;
 
-/// Replays `files`; destinations in `protect` count, or all of them if it is empty.
+/// Replays `files`; destinations in `protect` count; if it is empty, the side to protect is guessed.
 #[must_use]
 pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: &mut dyn FnMut(Progress)) -> Outcome {
     let files = in_order(files);
@@ -96,7 +100,12 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     let (read, faults) = each_packet(&files, &hasher, |_, seen| survey.learn(&seen), &mut |packets| {
         progress(Progress { pass: 1, packets, of: None });
     });
-    let mut judge = Judge::new(Rules { config, protect, survey: &survey }, &hasher);
+    let sides = if protect.is_empty() {
+        survey.hosts.guess()
+    } else {
+        Sides { protected: protect.clone(), basis: Basis::Named }
+    };
+    let mut judge = Judge::new(config, Rules::new(config, &sides, &survey), &hasher);
     let mut order = Order::new(order::WINDOW);
     let (_, _) = each_packet(
         &files,
@@ -112,7 +121,8 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
         judge.see(now, &seen);
     }
     let (late, restarts, forgotten) = (order.late(), order.restarts(), survey.forgotten());
-    Outcome { read, length: judge.now.since_start(), late, restarts, forgotten, tally: judge.tally, faults }
+    let (length, tally) = (judge.now.since_start(), judge.tally);
+    Outcome { read, sides, length, late, restarts, forgotten, tally, faults }
 }
 
 /// The second pass: each packet in its turn.
@@ -120,26 +130,32 @@ struct Judge<'a> {
     rules: Rules<'a>,
     flows: Flows,
     detector: Detector,
-    grouping: Grouping,
+    surroundings: Surroundings,
     tally: Tally,
     now: Moment,
 }
 
 impl<'a> Judge<'a> {
-    fn new(rules: Rules<'a>, hasher: &RandomState) -> Self {
-        let detect = &rules.config.detect;
+    fn new(config: &Config, rules: Rules<'a>, hasher: &RandomState) -> Self {
+        let detect = &config.detect;
         let detector = Detector {
             table: ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2))),
             threshold: Threshold {
                 contacts: detect.threshold,
+                unserved: detect.sensitivity.contacts(),
                 window: detect.window,
-                block: rules.config.block.time,
+                block: config.block.time,
                 settle: Duration::MAX, // nothing holds a blocked source back in a capture
             },
-            allow: rules.config.allow.clone(),
+            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
+            unserved_from: Moment::ZERO,
+            allow: config.allow.clone(),
         };
-        let grouping = Grouping { ipv6_prefix: detect.ipv6_prefix, on_link: Vec::new() };
-        Self { rules, flows: Flows::new(hasher), detector, grouping, tally: Tally::new(hasher), now: Moment::ZERO }
+        // Whom this machine depends on has nothing to do with a capture.
+        let surroundings =
+            Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: Vec::new(), exempt: Prefixes::default() };
+        let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
+        Self { rules, flows, detector, surroundings, tally, now: Moment::ZERO }
     }
 
     fn see(&mut self, now: Moment, seen: &Seen) {
@@ -148,9 +164,9 @@ impl<'a> Judge<'a> {
         if !self.rules.suspect(seen, state) {
             return;
         }
-        let decision = self.detector.observe(now, &seen.packet, &self.grouping);
+        let decision = self.detector.observe(now, &seen.packet, &self.surroundings);
         if decision != Decision::Innocent {
-            self.tally.note(now, Source::of(seen.packet.source, &self.grouping), decision);
+            self.tally.note(now, Source::of(seen.packet.source, &self.surroundings), decision);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "packet",
     "time",
     "detect",
@@ -15,6 +15,7 @@ const PURE: [&str; 14] = [
     "replay/capture/link",
     "replay/flows",
     "replay/fragments",
+    "replay/hosts",
     "replay/order",
     "replay/recent",
     "replay/rules",

@@ -51,6 +51,11 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// All that is kept, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.young.iter().chain(&self.old)
+    }
+
     /// So many keys were dropped for lack of room.
     #[must_use]
     pub const fn forgotten(&self) -> u64 {

@@ -1,76 +1,109 @@
-//! Which packets of a capture the ruleset would hand to the detector: `nft/nftrap.nft`, chains `forward`, `protected` and
-//! `trigger`, in their order. Pure.
+//! Which packets of a capture the ruleset would hand to the detector: `nft/nftrap.nft`, chains `input` and `own_port`, in
+//! their order, for every protected host at once. Pure.
 //!
-//! A capture is judged as a gateway judges, for it shows many hosts with ephemeral ports of their own choice; and as a host
-//! does in one thing: what is served is known, from the survey.
+//! Two things differ from a host's own ruleset, for a capture shows many hosts: ephemeral ports begin at 1024, as in chain
+//! `protected`; and what is served is known from the survey instead of the kernel's sockets.
+//!
+//! **Outbound.** Where the protected side is guessed, what it sends out is looked at as well: in some captures the scanner is
+//! the machine that recorded. But clients ask strangers for places that do not answer all the time (peers that left, servers that
+//! are down), so only two things count: [`DEPTH`] ports of one host, and TCP to services that nobody but their users asks for
+//! ([`REMOTE`]). Where the protected side is named, nothing outbound counts, as in the ruleset.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
-use super::capture::Reach;
 use super::flows::State;
+use super::hosts::{Basis, Sides};
 use super::seen::Seen;
 use super::survey::Survey;
-use crate::config::Config;
-use crate::detect::prefixes::Prefixes;
+use crate::config::{Config, PortSet};
 use crate::packet::{TcpFlags, Transport};
 
 /// Hosts choose their own flows' ports as they like, but not below this.
 const CLIENT_PORTS: u16 = 1024;
-/// UDP servers whose late answers must not be taken for a scan: the ruleset's list.
+/// UDP servers whose late answers must not be taken for a scan: beside the well-known, the ruleset's list.
 const ANSWERING: [u16; 4] = [1900, 3478, 4500, 5353];
 /// Where traceroute sends to.
-const TRACEROUTE: std::ops::RangeInclusive<u16> = 33434..=33534;
+const TRACEROUTE: RangeInclusive<u16> = 33434..=33534;
+/// A client of one host asks it for web, mail, files and names; not for so many ports at once, and nobody answering.
+pub const DEPTH: u32 = 8;
+/// Shells, shares, desktops: SSH, Telnet, RPC, SMB, databases, RDP, ADB, VNC.
+pub const REMOTE: [u16; 12] = [22, 23, 135, 139, 445, 1433, 2222, 2323, 3306, 3389, 5555, 5900];
 
 /// What does not change while a capture is replayed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Rules<'a> {
-    /// Trigger lists, allow list.
-    pub config: &'a Config,
-    /// Whose destinations count; all, if there is none.
-    pub protect: &'a Prefixes,
-    /// Who serves what.
-    pub survey: &'a Survey,
+    config: &'a Config,
+    sides: &'a Sides,
+    survey: &'a Survey,
+    tcp: PortSet,
+    udp: PortSet,
 }
 
-impl Rules<'_> {
+impl<'a> Rules<'a> {
+    /// From what the operator wants and what the survey found.
+    #[must_use]
+    pub fn new(config: &'a Config, sides: &'a Sides, survey: &'a Survey) -> Self {
+        Self { config, sides, survey, tcp: config.watched_tcp(), udp: config.watched_udp() }
+    }
+
     /// Whether `seen`, of which conntrack says `state`, goes to the detector.
     #[must_use]
     pub fn suspect(&self, seen: &Seen, state: State) -> bool {
-        let packet = &seen.packet;
-        state != State::Known
-            && !self.config.allow.contains(packet.source)
-            && self.is_guarded(seen)
-            && match packet.transport {
-                Transport::Tcp { to, flags, .. } => self.suspect_tcp(seen, to, flags),
-                Transport::Udp { from, to } => self.suspect_udp(seen, from, to),
-                Transport::Hidden | Transport::Other(_) => false,
+        let (from, to) = (seen.packet.source, seen.packet.destination);
+        if state == State::Known || !seen.is_for_one() || is_own(from) || self.config.allow.contains(from) {
+            return false;
+        }
+        if self.config.dark.contains(to) {
+            return true;
+        }
+        let outbound = !self.sides.protected.contains(to);
+        if outbound && self.sides.basis == Basis::Named {
+            return false;
+        }
+        self.is_stealth(seen)
+            || (self.asks(seen) && self.survey.unserved(seen) && (!outbound || self.goes_too_far(seen)))
+    }
+
+    fn is_stealth(&self, seen: &Seen) -> bool {
+        const FIN_SYN: u8 = TcpFlags::FIN | TcpFlags::SYN;
+        let opens_nothing = |flags: TcpFlags| !flags.any(TcpFlags::SYN | TcpFlags::RST | TcpFlags::ACK);
+        let contradicts = |flags: TcpFlags| flags.0 & FIN_SYN == FIN_SYN;
+        self.config.trigger.stealth && seen.flags().is_some_and(|flags| opens_nothing(flags) || contradicts(flags))
+    }
+
+    /// Whether it asks for a port that is watched, or for something that has no ports.
+    fn asks(&self, seen: &Seen) -> bool {
+        match seen.packet.transport {
+            Transport::Tcp { to, flags, .. } => self.asks_tcp(to, flags),
+            Transport::Udp { from, to } => {
+                let answers = to >= CLIENT_PORTS && ((1..CLIENT_PORTS).contains(&from) || ANSWERING.contains(&from));
+                !answers && !TRACEROUTE.contains(&to) && self.udp.contains(to)
             }
+            // Which protocols honest hosts speak is the detector's knowledge.
+            Transport::Echo | Transport::SctpInit { .. } | Transport::Other(_) => true,
+            Transport::Icmp | Transport::Hidden => false,
+        }
     }
 
-    fn is_guarded(&self, seen: &Seen) -> bool {
-        let address = seen.packet.destination;
-        seen.reach == Reach::One
-            && !address.is_multicast()
-            && address != IpAddr::V4(Ipv4Addr::BROADCAST)
-            && !address.is_unspecified()
-            && !seen.packet.source.is_unspecified()
-            && (self.protect.is_empty() || self.protect.contains(address))
-    }
-
-    fn suspect_tcp(&self, seen: &Seen, to: u16, flags: TcpFlags) -> bool {
+    fn asks_tcp(&self, to: u16, flags: TcpFlags) -> bool {
         const SYN: u8 = TcpFlags::SYN;
         const ACK: u8 = TcpFlags::ACK;
-        let stealth = !flags.any(SYN | TcpFlags::RST | ACK) || flags.0 & (TcpFlags::FIN | SYN) == TcpFlags::FIN | SYN;
-        if stealth {
-            return self.config.trigger.stealth;
-        }
+        const OPENING: u8 = TcpFlags::FIN | SYN | TcpFlags::RST | ACK;
         let answers = flags.any(TcpFlags::RST) || flags.0 & (SYN | ACK) == SYN | ACK;
         let late = !flags.any(SYN) && flags.any(ACK) && to >= CLIENT_PORTS;
-        !answers && !late && self.survey.unserved(seen)
+        let opens = flags.0 & OPENING == SYN;
+        !answers && !late && self.tcp.contains(to) && (opens || self.config.trigger.tcp.contains(to))
     }
 
-    fn suspect_udp(&self, seen: &Seen, from: u16, to: u16) -> bool {
-        let answers = to >= CLIENT_PORTS && ((1..CLIENT_PORTS).contains(&from) || ANSWERING.contains(&from));
-        !answers && !TRACEROUTE.contains(&to) && self.survey.unserved(seen)
+    /// More than a client does that asks a stranger.
+    fn goes_too_far(&self, seen: &Seen) -> bool {
+        let remote = matches!(seen.packet.transport, Transport::Tcp { to, .. } if REMOTE.contains(&to));
+        remote || self.survey.breadth(seen.packet.source, seen.packet.destination) >= DEPTH
     }
+}
+
+/// A host's own packets to itself (`iif lo`), or from one that has no address yet.
+fn is_own(source: IpAddr) -> bool {
+    source.is_loopback() || source.is_unspecified()
 }

@@ -42,8 +42,11 @@ impl Seen {
         let packet = packet::parse(bytes)?;
         let (payload, refused) = match packet.transport {
             Transport::Tcp { .. } => (tcp_payload(bytes), None),
-            Transport::Other(ICMP | ICMP6) => (Payload::None, refused(bytes)),
-            Transport::Udp { .. } | Transport::Hidden | Transport::Other(_) => (Payload::None, None),
+            Transport::Udp { .. } => (udp_payload(bytes), None),
+            Transport::Icmp => (Payload::None, refused(bytes)),
+            Transport::Echo | Transport::SctpInit { .. } | Transport::Hidden | Transport::Other(_) => {
+                (Payload::None, None)
+            }
         };
         Ok(Self { packet, reach, payload, refused })
     }
@@ -65,8 +68,23 @@ impl Seen {
     pub const fn flags(&self) -> Option<TcpFlags> {
         match self.packet.transport {
             Transport::Tcp { flags, .. } => Some(flags),
-            Transport::Udp { .. } | Transport::Hidden | Transport::Other(_) => None,
+            Transport::Udp { .. }
+            | Transport::Echo
+            | Transport::Icmp
+            | Transport::SctpInit { .. }
+            | Transport::Hidden
+            | Transport::Other(_) => None,
         }
+    }
+
+    /// Whether it was for one host; broadcasts and multicasts are asked by honest neighbours.
+    #[must_use]
+    pub fn is_for_one(&self) -> bool {
+        let address = self.packet.destination;
+        self.reach == Reach::One
+            && !address.is_multicast()
+            && !address.is_unspecified()
+            && address != IpAddr::V4(Ipv4Addr::BROADCAST)
     }
 }
 
@@ -80,7 +98,9 @@ const fn place(destination: IpAddr, transport: Transport, side: Side) -> Option<
     let (protocol, from, to) = match transport {
         Transport::Tcp { from, to, .. } => (Protocol::Tcp, from, to),
         Transport::Udp { from, to } => (Protocol::Udp, from, to),
-        Transport::Hidden | Transport::Other(_) => return None,
+        Transport::Echo | Transport::Icmp | Transport::SctpInit { .. } | Transport::Hidden | Transport::Other(_) => {
+            return None;
+        }
     };
     let port = match side {
         Side::From => from,
@@ -110,6 +130,15 @@ fn tcp_payload(bytes: &[u8]) -> Payload {
         (protocol == TCP).then(|| total.saturating_sub(at).saturating_sub(offset))
     };
     if rest().unwrap_or(0) > 0 { Payload::Some } else { Payload::None }
+}
+
+/// A header that cannot be read counts as one with something behind it.
+fn udp_payload(bytes: &[u8]) -> Payload {
+    let length = transport(bytes).filter(|(protocol, _)| *protocol == UDP);
+    match length.and_then(|(_, at)| number(bytes, at.checked_add(4)?)) {
+        Some(8) => Payload::None,
+        Some(_) | None => Payload::Some,
+    }
 }
 
 /// The place that an ICMP error is about: unreachable (RFC 792 type 3, RFC 4443 type 1), but not "fragmentation needed".

@@ -8,19 +8,22 @@
 //! |---|---|
 //! | SYN+ACK, or a segment with ACK from a well-known port | the sender's port is served |
 //! | any UDP datagram | a socket is at its source port, which is what the ruleset's `socket` would find |
+//! | a packet of another protocol | the sender speaks it |
 //! | RST, ICMP unreachable, or nothing at all | nobody serves it |
 //!
 //! **One-sided captures.** Silence proves nothing when the recorder could not hear the answers. A destination *speaks* if
 //! it sends any packet, a source *hears* if any packet is sent to it. Where neither is so, only what the source does next can tell:
 //! * TCP: a client that was answered goes on to send bytes; a place that got bytes is served. A SYN that nothing follows was
 //!   not answered, whoever recorded it.
-//! * UDP: a client goes on whether it is answered or not. So only breadth counts: a source that asks one host for
-//!   [`BREADTH`] ports is no client of it.
+//! * UDP: a client goes on whether it is answered or not. So a datagram counts if it is empty, for it asks nothing of an
+//!   application, or if its source asks that host for [`BREADTH`] ports: then it is no client of it.
+//! * A ping counts only where silence does.
 
 use std::net::IpAddr;
 
 use ahash::RandomState;
 
+use super::hosts::Hosts;
 use super::recent::Recent;
 use super::seen::{Payload, Seen};
 use crate::detect::probe::{Contact, Protocol};
@@ -28,23 +31,25 @@ use crate::packet::{TcpFlags, Transport};
 
 /// Places whose answers are remembered: an entry is some 50 bytes. A forgotten place looks unserved.
 pub const MAX_PLACES: usize = 1 << 20;
-/// Hosts of which it is known whether they speak and hear. A forgotten one looks as if it did neither.
-pub const MAX_HOSTS: usize = 1 << 20;
-/// Pairs of hosts whose UDP ports are counted. A forgotten pair begins anew.
+/// Pairs of hosts whose ports are counted. A forgotten pair begins anew.
 pub const MAX_PAIRS: usize = 1 << 18;
 /// So many ports of one host: more than the sockets that one peer talks to (RTP and RTCP, both ways), fewer than any scan.
 pub const BREADTH: u32 = 5;
+/// Ports below this are opened by services only (RFC 6335 §6).
+const WELL_KNOWN: u16 = 1024;
+const SCTP: u8 = 132;
 
 /// What the whole capture says about places and hosts.
 #[derive(Debug)]
 pub struct Survey {
+    /// Who takes part.
+    pub hosts: Hosts,
     places: Recent<Contact, Answer>,
-    hosts: Recent<IpAddr, Host>,
     pairs: Recent<(IpAddr, IpAddr), u64>,
     hasher: RandomState,
 }
 
-/// How a place answered, the most telling answer.
+/// How a place answered, the most telling answer last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
     /// An RST, or an ICMP error in its name.
@@ -55,20 +60,13 @@ enum Answer {
     Served,
 }
 
-/// Which directions of a host's traffic were recorded.
-#[derive(Debug, Clone, Copy, Default)]
-struct Host {
-    speaks: bool,
-    hears: bool,
-}
-
 impl Survey {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(hasher: RandomState) -> Self {
         Self {
+            hosts: Hosts::new(hasher.clone()),
             places: Recent::new(MAX_PLACES, &hasher),
-            hosts: Recent::new(MAX_HOSTS, &hasher),
             pairs: Recent::new(MAX_PAIRS, &hasher),
             hasher,
         }
@@ -76,26 +74,27 @@ impl Survey {
 
     /// Learns from one packet.
     pub fn learn(&mut self, seen: &Seen) {
-        let packet = &seen.packet;
-        self.hosts.entry(packet.source, Host::default).speaks = true;
-        self.hosts.entry(packet.destination, Host::default).hears = true;
+        self.hosts.learn(seen);
         if let Some(place) = seen.refused {
             self.answer(place, Answer::Refused);
         }
-        match packet.transport {
-            Transport::Tcp { from, flags, .. } => self.learn_tcp(seen, from, flags),
+        match seen.packet.transport {
+            Transport::Tcp { from, to, flags } => self.learn_tcp(seen, (from, to), flags),
             Transport::Udp { to, .. } => {
                 if let Some(origin) = seen.origin() {
                     self.answer(origin, Answer::Served);
                 }
-                let ports = self.pairs.entry((packet.source, packet.destination), || 0);
-                *ports |= 1_u64.checked_shl(u32::try_from(self.hasher.hash_one(to) % 64).unwrap_or(0)).unwrap_or(0);
+                self.count(seen, to);
             }
-            Transport::Hidden | Transport::Other(_) => {}
+            Transport::Other(number) => {
+                let protocol = if number == SCTP { Protocol::Sctp } else { Protocol::Number(number) };
+                self.answer(Contact { destination: seen.packet.source, protocol, port: 0 }, Answer::Served);
+            }
+            Transport::Echo | Transport::Icmp | Transport::SctpInit { .. } | Transport::Hidden => {}
         }
     }
 
-    fn learn_tcp(&mut self, seen: &Seen, from: u16, flags: TcpFlags) {
+    fn learn_tcp(&mut self, seen: &Seen, (from, to): (u16, u16), flags: TcpFlags) {
         let (Some(origin), Some(target)) = (seen.origin(), seen.target()) else { return };
         if flags.any(TcpFlags::RST) {
             self.answer(origin, Answer::Refused);
@@ -104,9 +103,11 @@ impl Survey {
             if flags.any(TcpFlags::SYN) || from < WELL_KNOWN {
                 self.answer(origin, Answer::Served);
             }
-            if seen.payload == Payload::Some && target.port < from {
+            if seen.payload == Payload::Some && to < from {
                 self.answer(target, Answer::Used);
             }
+        } else {
+            self.count(seen, to);
         }
     }
 
@@ -115,25 +116,46 @@ impl Survey {
         *known = answer.max(*known);
     }
 
+    /// One bit for each port that a source asks a host for.
+    fn count(&mut self, seen: &Seen, port: u16) {
+        let bit = u32::try_from(self.hasher.hash_one(port) & 63).unwrap_or(0);
+        let ports = self.pairs.entry((seen.packet.source, seen.packet.destination), || 0);
+        *ports |= 1_u64.checked_shl(bit).unwrap_or(0);
+    }
+
     /// Whether `seen`, which is part of no flow, asks for a place that nobody serves, as far as can be told.
     #[must_use]
     pub fn unserved(&self, seen: &Seen) -> bool {
-        let Some(target) = seen.target() else { return false };
-        let answer = self.places.peek(&target);
-        let speaks = self.hosts.peek(&target.destination).is_some_and(|host| host.speaks);
-        let hears = self.hosts.peek(&seen.packet.source).is_some_and(|host| host.hears);
-        match (answer, target.protocol) {
-            (Some(Answer::Served), _) => false,
-            (Some(Answer::Refused), _) | (None, Protocol::Tcp) => true,
-            (Some(Answer::Used), _) => speaks,
-            (None, Protocol::Udp | Protocol::Unknown) => {
-                speaks || hears || self.breadth(seen.packet.source, target.destination) >= BREADTH
-            }
+        let (from, to) = (seen.packet.source, seen.packet.destination);
+        let place = |protocol| self.places.peek(&Contact { destination: to, protocol, port: 0 });
+        match seen.packet.transport {
+            Transport::Tcp { .. } => match seen.target().and_then(|target| self.places.peek(&target)) {
+                Some(Answer::Served) => false,
+                Some(Answer::Used) => self.hosts.of(to).speaks,
+                Some(Answer::Refused) | None => true,
+            },
+            Transport::Udp { .. } => match seen.target().and_then(|target| self.places.peek(&target)) {
+                Some(Answer::Served) => false,
+                Some(Answer::Refused) => true,
+                Some(Answer::Used) | None => {
+                    self.silence_counts(from, to) || seen.payload == Payload::None || self.breadth(from, to) >= BREADTH
+                }
+            },
+            Transport::Echo => !self.hosts.of(to).speaks && self.hosts.of(from).hears,
+            Transport::SctpInit { .. } => place(Protocol::Sctp).is_none(),
+            Transport::Other(number) => place(Protocol::Number(number)).is_none(),
+            Transport::Icmp | Transport::Hidden => false,
         }
     }
 
-    /// About so many different UDP ports of `destination` did `source` ask for.
-    fn breadth(&self, source: IpAddr, destination: IpAddr) -> u32 {
+    /// Whether an answer would have been recorded.
+    fn silence_counts(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.hosts.of(to).speaks || self.hosts.of(from).hears
+    }
+
+    /// About so many different ports of `destination` did `source` ask for, over TCP and UDP.
+    #[must_use]
+    pub fn breadth(&self, source: IpAddr, destination: IpAddr) -> u32 {
         self.pairs.peek(&(source, destination)).map_or(0, |ports| ports.count_ones())
     }
 
@@ -143,6 +165,3 @@ impl Survey {
         self.places.forgotten().saturating_add(self.hosts.forgotten()).saturating_add(self.pairs.forgotten())
     }
 }
-
-/// Ports below this are opened by services only (RFC 6335 §6).
-const WELL_KNOWN: u16 = 1024;

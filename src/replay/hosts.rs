@@ -1,0 +1,194 @@
+//! Who takes part in a capture: which hosts speak, which hear, and which side is the one to protect. Pure, bounded.
+//!
+//! Without `--protect` the side is guessed, for each family of addresses:
+//! * Private (RFC 1918, RFC 6598, ULA) and public addresses meet: the private ones are ours.
+//! * Else one host (one /64) has a part in nearly every packet, and at least [`HUB_PEERS`] peers: the recorder sat there.
+//! * Else there are no two sides, and everybody is protected from everybody.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ahash::RandomState;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::recent::Recent;
+use super::seen::Seen;
+use crate::detect::prefixes::Prefixes;
+
+/// Hosts that are told apart; a forgotten one looks as if it neither spoke nor heard.
+pub const MAX_HOSTS: usize = 1 << 20;
+/// With fewer peers, either end of the traffic could be the recorder's.
+pub const HUB_PEERS: u32 = 3;
+/// In per cent; the rest is chatter of neighbours.
+const HUB_SHARE: u64 = 90;
+/// Whoever has one address of a /64 has all of them.
+const V6_NETWORK: u8 = 64;
+
+/// All hosts.
+#[derive(Debug)]
+pub struct Hosts {
+    hosts: Recent<IpAddr, Host>,
+    hasher: RandomState,
+}
+
+/// What is known of one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Host {
+    /// Packets of its own were recorded.
+    pub speaks: bool,
+    /// Packets for it were recorded.
+    pub hears: bool,
+    packets: u64,
+    /// One bit for each peer, as its hash falls.
+    peers: u64,
+}
+
+/// Whose traffic is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    /// Destinations that are protected.
+    pub protected: Prefixes,
+    /// How that is known.
+    pub basis: Basis,
+}
+
+/// How it is known who is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The operator said so.
+    Named,
+    /// It was guessed: the rest of the world is outside.
+    Guessed,
+}
+
+impl Hosts {
+    /// Nobody yet.
+    #[must_use]
+    pub fn new(hasher: RandomState) -> Self {
+        Self { hosts: Recent::new(MAX_HOSTS, &hasher), hasher }
+    }
+
+    /// Learns from one packet.
+    pub fn learn(&mut self, seen: &Seen) {
+        let (source, destination) = (seen.packet.source, seen.packet.destination);
+        let bit =
+            |peer: IpAddr| 1_u64.checked_shl(u32::try_from(self.hasher.hash_one(peer) & 63).unwrap_or(0)).unwrap_or(0);
+        let (from, to) = (bit(source), bit(destination));
+        let host = self.hosts.entry(source, Host::default);
+        host.speaks = true;
+        host.meet(to);
+        if seen.is_for_one() {
+            let host = self.hosts.entry(destination, Host::default);
+            host.hears = true;
+            host.meet(from);
+        }
+    }
+
+    /// What is known of `address`.
+    #[must_use]
+    pub fn of(&self, address: IpAddr) -> Host {
+        self.hosts.peek(&address).copied().unwrap_or_default()
+    }
+
+    /// The side to protect, if nobody named it.
+    #[must_use]
+    pub fn guess(&self) -> Sides {
+        let mut prefixes = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            prefixes.extend(self.local(family));
+        }
+        Sides { protected: Prefixes::new(&prefixes), basis: Basis::Guessed }
+    }
+
+    fn local(&self, family: Family) -> Vec<IpNet> {
+        let here: Vec<_> =
+            self.hosts.iter().filter(|(address, _)| family.has(**address)).map(|(a, h)| (*a, *h)).collect();
+        let scopes: Vec<_> = here.iter().map(|(address, _)| is_private(*address)).collect();
+        if scopes.contains(&true) && scopes.contains(&false) {
+            return family.private();
+        }
+        hub(&here, &self.hasher).map_or_else(|| vec![family.everything()], |hub| vec![hub])
+    }
+
+    /// So many were forgotten for lack of room.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.hosts.forgotten()
+    }
+}
+
+impl Host {
+    fn meet(&mut self, peer: u64) {
+        self.packets = self.packets.saturating_add(1);
+        self.peers |= peer;
+    }
+}
+
+/// The network that has a part in nearly every packet, if there is exactly one and it has several peers.
+fn hub(hosts: &[(IpAddr, Host)], hasher: &RandomState) -> Option<IpNet> {
+    let mut networks: HashMap<IpNet, Host, RandomState> = HashMap::with_hasher(hasher.clone());
+    let mut ends: u64 = 0;
+    for (address, host) in hosts {
+        let known = networks.entry(network(*address)).or_default();
+        known.packets = known.packets.saturating_add(host.packets);
+        known.peers |= host.peers;
+        ends = ends.saturating_add(host.packets);
+    }
+    let packets = ends.checked_div(2).unwrap_or(0); // every packet has two ends
+    let share = packets.saturating_mul(HUB_SHARE).checked_div(100).unwrap_or(0);
+    let mut hubs = networks.iter().filter(|(_, host)| host.packets >= share && host.peers.count_ones() >= HUB_PEERS);
+    let (hub, _) = hubs.next()?;
+    hubs.next().is_none().then_some(*hub)
+}
+
+fn network(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(v4) => Ipv4Net::from(v4).into(),
+        IpAddr::V6(v6) => Ipv6Net::new(v6, V6_NETWORK).map_or_else(|_| IpNet::from(address), |net| net.trunc().into()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Family {
+    V4,
+    V6,
+}
+
+const CGNAT: (u8, u8) = (100, 64); // RFC 6598: 100.64.0.0/10
+
+impl Family {
+    /// Link-local and unspecified addresses take no side.
+    fn has(self, address: IpAddr) -> bool {
+        match (self, address) {
+            (Self::V4, IpAddr::V4(v4)) => !v4.is_unspecified() && !v4.is_link_local() && !v4.is_loopback(),
+            (Self::V6, IpAddr::V6(v6)) => !v6.is_unspecified() && !v6.is_unicast_link_local() && !v6.is_loopback(),
+            (Self::V4, IpAddr::V6(_)) | (Self::V6, IpAddr::V4(_)) => false,
+        }
+    }
+
+    fn private(self) -> Vec<IpNet> {
+        let texts: &[&str] = match self {
+            Self::V4 => &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"],
+            Self::V6 => &["fc00::/7", "fe80::/10"],
+        };
+        texts.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    fn everything(self) -> IpNet {
+        match self {
+            Self::V4 => Ipv4Net::default().into(),
+            Self::V6 => Ipv6Net::default().into(),
+        }
+    }
+}
+
+/// Addresses that no packet from outside carries. Class E is none of anybody's: where it is seen, addresses were made up.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_private() || (first, second & 0xc0) == CGNAT || first >= 240
+        }
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
