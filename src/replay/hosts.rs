@@ -2,8 +2,8 @@
 //!
 //! Without `--protect` the side is guessed, for each family of addresses:
 //! * Private (RFC 1918, RFC 6598, ULA) and public addresses meet: the private ones are ours.
-//! * Else one host (one /64) has a part in nearly every packet, and at least [`HUB_PEERS`] peers: the recorder sat there.
-//! * Else there are no two sides, and everybody is protected from everybody.
+//! * All are public, and one host (one /64) has a part in nearly every packet, and several peers: the recorder sat there.
+//! * Else there are no two sides, and everybody is protected from everybody: within a network, or between two hosts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,6 +21,8 @@ pub const MAX_HOSTS: usize = 1 << 20;
 pub const HUB_PEERS: u32 = 3;
 /// In per cent; the rest is chatter of neighbours.
 const HUB_SHARE: u64 = 90;
+/// Of 64 bits: half of them are set by some 44 peers. Nobody pings so many but a sweep, or a monitor that wants an allow list.
+const SWEEP: u32 = 32;
 /// Whoever has one address of a /64 has all of them.
 const V6_NETWORK: u8 = 64;
 
@@ -90,6 +92,13 @@ impl Hosts {
         self.hosts.peek(&address).copied().unwrap_or_default()
     }
 
+    /// Whether `source` asked dozens of hosts, and nobody was heard to answer.
+    #[must_use]
+    pub fn sweeps_unheard(&self, source: IpAddr) -> bool {
+        let host = self.of(source);
+        !host.hears && host.peers.count_ones() >= SWEEP
+    }
+
     /// The side to protect, if nobody named it.
     #[must_use]
     pub fn guess(&self) -> Sides {
@@ -104,10 +113,11 @@ impl Hosts {
         let here: Vec<_> =
             self.hosts.iter().filter(|(address, _)| family.has(**address)).map(|(a, h)| (*a, *h)).collect();
         let scopes: Vec<_> = here.iter().map(|(address, _)| is_private(*address)).collect();
-        if scopes.contains(&true) && scopes.contains(&false) {
-            return family.private();
+        match (scopes.contains(&true), scopes.contains(&false)) {
+            (true, true) => family.private(),
+            (false, true) => vec![hub(&here, &self.hasher).unwrap_or_else(|| family.everything())],
+            (_, false) => vec![family.everything()],
         }
-        hub(&here, &self.hasher).map_or_else(|| vec![family.everything()], |hub| vec![hub])
     }
 
     /// So many were forgotten for lack of room.

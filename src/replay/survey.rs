@@ -8,6 +8,7 @@
 //! |---|---|
 //! | SYN+ACK, or a segment with ACK from a well-known port | the sender's port is served |
 //! | any UDP datagram | a socket is at its source port, which is what the ruleset's `socket` would find |
+//! | UDP to where a TFTP request came from | the TFTP port of its sender is served, though the answer has another |
 //! | a packet of another protocol | the sender speaks it |
 //! | RST, ICMP unreachable, or nothing at all | nobody serves it |
 //!
@@ -17,7 +18,7 @@
 //!   not answered, whoever recorded it.
 //! * UDP: a client goes on whether it is answered or not. So a datagram counts if it is empty, for it asks nothing of an
 //!   application, or if its source asks that host for [`BREADTH`] ports: then it is no client of it.
-//! * A ping counts only where silence does.
+//! * A ping counts only where silence does, or where its source pings dozens of hosts.
 
 use std::net::IpAddr;
 
@@ -33,11 +34,14 @@ use crate::packet::{TcpFlags, Transport};
 pub const MAX_PLACES: usize = 1 << 20;
 /// Pairs of hosts whose ports are counted. A forgotten pair begins anew.
 pub const MAX_PAIRS: usize = 1 << 18;
+/// TFTP requests that wait for their answer; a forgotten server looks unserved.
+pub const MAX_TRANSFERS: usize = 1 << 12;
 /// So many ports of one host: more than the sockets that one peer talks to (RTP and RTCP, both ways), fewer than any scan.
 pub const BREADTH: u32 = 5;
 /// Ports below this are opened by services only (RFC 6335 §6).
 const WELL_KNOWN: u16 = 1024;
 const SCTP: u8 = 132;
+const TFTP: u16 = 69;
 
 /// What the whole capture says about places and hosts.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Survey {
     pub hosts: Hosts,
     places: Recent<Contact, Answer>,
     pairs: Recent<(IpAddr, IpAddr), u64>,
+    /// Who asked whom for a file: a TFTP server answers from another port (RFC 1350 §4).
+    transfers: Recent<(Contact, IpAddr), ()>,
     hasher: RandomState,
 }
 
@@ -68,6 +74,7 @@ impl Survey {
             hosts: Hosts::new(hasher.clone()),
             places: Recent::new(MAX_PLACES, &hasher),
             pairs: Recent::new(MAX_PAIRS, &hasher),
+            transfers: Recent::new(MAX_TRANSFERS, &hasher),
             hasher,
         }
     }
@@ -81,9 +88,7 @@ impl Survey {
         match seen.packet.transport {
             Transport::Tcp { from, to, flags } => self.learn_tcp(seen, (from, to), flags),
             Transport::Udp { to, .. } => {
-                if let Some(origin) = seen.origin() {
-                    self.answer(origin, Answer::Served);
-                }
+                self.learn_udp(seen);
                 self.count(seen, to);
             }
             Transport::Other(number) => {
@@ -91,6 +96,16 @@ impl Survey {
                 self.answer(Contact { destination: seen.packet.source, protocol, port: 0 }, Answer::Served);
             }
             Transport::Echo | Transport::Icmp | Transport::SctpInit { .. } | Transport::Hidden => {}
+        }
+    }
+
+    fn learn_udp(&mut self, seen: &Seen) {
+        let (Some(origin), Some(target)) = (seen.origin(), seen.target()) else { return };
+        self.answer(origin, Answer::Served);
+        if target.port == TFTP {
+            self.transfers.entry((origin, target.destination), || ());
+        } else if self.transfers.peek(&(target, origin.destination)).is_some() {
+            self.answer(Contact { port: TFTP, ..origin }, Answer::Served);
         }
     }
 
@@ -141,7 +156,9 @@ impl Survey {
                     self.silence_counts(from, to) || seen.payload == Payload::None || self.breadth(from, to) >= BREADTH
                 }
             },
-            Transport::Echo => !self.hosts.of(to).speaks && self.hosts.of(from).hears,
+            Transport::Echo => {
+                !self.hosts.of(to).speaks && (self.hosts.of(from).hears || self.hosts.sweeps_unheard(from))
+            }
             Transport::SctpInit { .. } => place(Protocol::Sctp).is_none(),
             Transport::Other(number) => place(Protocol::Number(number)).is_none(),
             Transport::Icmp | Transport::Hidden => false,
