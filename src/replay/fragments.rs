@@ -1,8 +1,8 @@
 //! Puts the transport headers of fragmented packets together, as conntrack does before a rule sees them. Pure, bounded.
 //!
-//! Only the head matters, so only fragments that carry a piece of a transport header are kept: a packet cut in the
-//! ordinary way has all of it in its first fragment, and the rest says nothing. **Who is forgotten first:** the packet whose
-//! fragments came longest ago.
+//! Only the head matters, and a packet cut in the ordinary way has all of it in its first fragment. Where it has not, the packet
+//! is judged when its last piece is there, as a host would get it; one that stays incomplete no host ever gets. Of the
+//! rest only the length is kept. **Who is forgotten first:** the packet whose fragments came longest ago.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -41,6 +41,9 @@ struct Key {
 struct Head {
     bytes: [u8; HEAD],
     units: [bool; 3],
+    /// Octets that came, of so many in all, which the last piece tells.
+    came: usize,
+    of: Option<usize>,
     since: Duration,
 }
 
@@ -50,7 +53,9 @@ struct Fragment<'a> {
     id: u32,
     offset: usize,
     more: bool,
-    /// What it adds, from its offset on.
+    /// So many octets it adds, by its own account.
+    length: usize,
+    /// As many of them as were captured.
     piece: &'a [u8],
     /// The IP header, without what only says that this is a fragment.
     header: &'a [u8],
@@ -85,17 +90,14 @@ impl Fragments {
         if fragment.offset == 0 && (fragment.piece.len() >= whole || !fragment.more) {
             return Joined::AsItIs;
         }
-        if fragment.offset >= whole {
-            return Joined::Piece;
-        }
         let key = Key { source, destination, protocol: fragment.protocol, id: fragment.id };
-        let empty = || Head { bytes: [0; HEAD], units: [false; 3], since: at };
+        let empty = || Head { bytes: [0; HEAD], units: [false; 3], came: 0, of: None, since: at };
         let head = self.0.entry(key, empty);
         if at.saturating_sub(head.since) > PATIENCE {
             *head = empty();
         }
         head.add(&fragment);
-        if !head.units.iter().take(whole.div_ceil(UNIT)).all(|there| *there) {
+        if head.of != Some(head.came) || !head.units.iter().take(whole.div_ceil(UNIT)).all(|there| *there) {
             return Joined::Piece;
         }
         let bytes = head.bytes;
@@ -106,6 +108,11 @@ impl Fragments {
 
 impl Head {
     fn add(&mut self, fragment: &Fragment<'_>) {
+        // Pieces that overlap make more than the whole, and no packet: Linux drops those, too.
+        self.came = self.came.saturating_add(fragment.length);
+        if !fragment.more {
+            self.of = Some(fragment.offset.saturating_add(fragment.length));
+        }
         let places = self.bytes.iter_mut().skip(fragment.offset);
         places.zip(fragment.piece).for_each(|(place, byte)| *place = *byte);
         for (unit, there) in self.units.iter_mut().enumerate() {
@@ -137,6 +144,7 @@ impl<'a> Fragment<'a> {
             id: number(bytes, 4)?.into(),
             offset,
             more,
+            length: total.checked_sub(header)?,
             piece: bytes.get(header..total.min(bytes.len()))?,
             header: bytes.get(..header)?,
         })
@@ -147,6 +155,8 @@ impl<'a> Fragment<'a> {
         (*bytes.get(6)? == V6_FRAGMENT).then_some(())?;
         let fragment = bytes.get(V6_HEADER..)?;
         let word = number(fragment, 2)?;
+        let length = usize::from(number(bytes, 4)?).checked_sub(UNIT)?;
+        let after = fragment.get(UNIT..)?;
         let (offset, more) = (usize::from(word & 0xfff8), word & 1 != 0);
         (more || offset > 0).then_some(())?;
         Some(Self {
@@ -154,7 +164,8 @@ impl<'a> Fragment<'a> {
             id: u32::from(number(fragment, 4)?) << 16 | u32::from(number(fragment, 6)?),
             offset,
             more,
-            piece: fragment.get(UNIT..)?,
+            length,
+            piece: after.get(..length.min(after.len()))?,
             header: bytes.get(..V6_HEADER)?,
         })
     }
@@ -247,6 +258,15 @@ mod tests {
         assert_eq!(join(&mut fragments, 0, &v4(7, 0, true, &SYN[..16])), Joined::Piece);
         assert_eq!(join(&mut fragments, 1, &v4(8, 16, false, &SYN[16..])), Joined::Piece);
         assert_eq!(join(&mut fragments, 31, &v4(7, 16, false, &SYN[16..])), Joined::Piece);
+    }
+
+    #[test]
+    fn what_never_becomes_whole_is_no_packet() {
+        let mut fragments = fragments();
+        assert_eq!(join(&mut fragments, 0, &v4(7, 0, true, &SYN[..8])), Joined::Piece);
+        assert_eq!(join(&mut fragments, 0, &v4(7, 8, true, &SYN[8..])), Joined::Piece, "the last piece is missing");
+        assert_eq!(join(&mut fragments, 0, &v4(8, 0, true, &SYN[..16])), Joined::Piece);
+        assert_eq!(join(&mut fragments, 0, &v4(8, 8, false, &SYN[8..])), Joined::Piece, "they overlap");
     }
 
     #[test]
