@@ -29,6 +29,8 @@ pub mod hosts;
 pub mod order;
 pub mod recent;
 pub mod rules;
+#[cfg(test)]
+mod samples;
 pub mod seen;
 pub mod survey;
 pub mod tally;
@@ -73,6 +75,8 @@ pub struct Read {
     pub not_ip: u64,
     /// From links whose headers are not known here.
     pub unknown_link: u64,
+    /// The last of those link types, by its number.
+    pub link: Option<u32>,
     /// IP, and not to be read.
     pub malformed: u64,
 }
@@ -195,6 +199,14 @@ fn each_packet(
     (reader.read, faults)
 }
 
+impl Read {
+    /// The link type that kept every single packet from being judged.
+    #[must_use]
+    pub fn nothing_readable(&self) -> Option<u32> {
+        self.link.filter(|_| self.unknown_link == self.packets)
+    }
+}
+
 /// Sorts frames by what can be made of them.
 struct Reader {
     read: Read,
@@ -210,7 +222,10 @@ impl Reader {
                 Err(_) => &mut self.read.malformed, // which of its lengths lies helps nobody here
             },
             Framed::NotIp => &mut self.read.not_ip,
-            Framed::UnknownLink => &mut self.read.unknown_link,
+            Framed::UnknownLink(number) => {
+                self.read.link = Some(number);
+                &mut self.read.unknown_link
+            }
         };
         *kind = kind.saturating_add(1);
         None

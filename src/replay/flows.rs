@@ -146,23 +146,10 @@ const fn is_possible(flags: TcpFlags) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::{Packet, Transport};
-    use crate::replay::capture::Reach;
-    use crate::replay::seen::Payload;
+    use crate::replay::samples::{ACK, FIN, RST, SYN, tcp, udp};
 
-    const SYN: u8 = TcpFlags::SYN;
-    const ACK: u8 = TcpFlags::ACK;
-    const CLIENT: (&str, u16) = ("198.51.100.7", 40_000);
-    const SERVER: (&str, u16) = ("192.0.2.1", 80);
-
-    fn seen(from: (&str, u16), to: (&str, u16), flags: Option<u8>) -> Seen {
-        let transport = match flags {
-            Some(flags) => Transport::Tcp { from: from.1, to: to.1, flags: TcpFlags(flags) },
-            None => Transport::Udp { from: from.1, to: to.1 },
-        };
-        let packet = Packet { source: from.0.parse().unwrap(), destination: to.0.parse().unwrap(), transport };
-        Seen { packet, reach: Reach::One, payload: Payload::None, refused: None }
-    }
+    const CLIENT: &str = "198.51.100.7:40000";
+    const SERVER: &str = "192.0.2.1:80";
 
     fn flows() -> Flows {
         Flows::new(&RandomState::with_seeds(1, 2, 3, 4))
@@ -175,40 +162,39 @@ mod tests {
     #[test]
     fn a_connection_is_new_until_it_is_answered_and_known_for_days() {
         let mut flows = flows();
-        assert_eq!(flows.follow(at(1), &seen(CLIENT, SERVER, Some(SYN))), State::New);
-        assert_eq!(flows.follow(at(2), &seen(CLIENT, SERVER, Some(SYN))), State::New);
-        assert_eq!(flows.follow(at(2), &seen(SERVER, CLIENT, Some(SYN | ACK))), State::Known);
-        assert_eq!(flows.follow(at(3), &seen(CLIENT, SERVER, Some(ACK))), State::Known);
-        assert_eq!(flows.follow(at(400_000), &seen(SERVER, CLIENT, Some(ACK))), State::Known);
-        assert_eq!(flows.follow(at(4_000_000), &seen(SERVER, CLIENT, Some(ACK))), State::New);
+        assert_eq!(flows.follow(at(1), &tcp(CLIENT, SERVER, SYN)), State::New);
+        assert_eq!(flows.follow(at(2), &tcp(CLIENT, SERVER, SYN)), State::New);
+        assert_eq!(flows.follow(at(2), &tcp(SERVER, CLIENT, SYN | ACK)), State::Known);
+        assert_eq!(flows.follow(at(3), &tcp(CLIENT, SERVER, ACK)), State::Known);
+        assert_eq!(flows.follow(at(400_000), &tcp(SERVER, CLIENT, ACK)), State::Known);
+        assert_eq!(flows.follow(at(4_000_000), &tcp(SERVER, CLIENT, ACK)), State::New);
     }
 
     #[test]
     fn a_refused_connection_is_over_and_the_next_syn_is_new() {
         let mut flows = flows();
-        let syn = seen(CLIENT, SERVER, Some(SYN));
-        assert_eq!(flows.follow(at(1), &syn), State::New);
-        assert_eq!(flows.follow(at(1), &seen(SERVER, CLIENT, Some(TcpFlags::RST | ACK))), State::Known);
-        assert_eq!(flows.follow(at(2), &syn), State::New);
+        assert_eq!(flows.follow(at(1), &tcp(CLIENT, SERVER, SYN)), State::New);
+        assert_eq!(flows.follow(at(1), &tcp(SERVER, CLIENT, RST | ACK)), State::Known);
+        assert_eq!(flows.follow(at(2), &tcp(CLIENT, SERVER, SYN)), State::New);
     }
 
     #[test]
     fn impossible_flags_are_invalid_even_within_a_flow() {
         let mut flows = flows();
-        assert_eq!(flows.follow(at(0), &seen(CLIENT, SERVER, Some(SYN))), State::New);
-        assert_eq!(flows.follow(at(0), &seen(SERVER, CLIENT, Some(SYN | ACK))), State::Known);
-        for flags in [0, TcpFlags::FIN, TcpFlags::FIN | 0x28, SYN | TcpFlags::FIN, 0x08] {
-            assert_eq!(flows.follow(at(1), &seen(CLIENT, SERVER, Some(flags))), State::Invalid, "{flags:#04x}");
+        assert_eq!(flows.follow(at(0), &tcp(CLIENT, SERVER, SYN)), State::New);
+        assert_eq!(flows.follow(at(0), &tcp(SERVER, CLIENT, SYN | ACK)), State::Known);
+        for flags in [0, FIN, FIN | 0x28, SYN | FIN, 0x08] {
+            assert_eq!(flows.follow(at(1), &tcp(CLIENT, SERVER, flags)), State::Invalid, "{flags:#04x}");
         }
-        assert_eq!(flows.follow(at(1), &seen(CLIENT, ("192.0.2.1", 81), Some(TcpFlags::FIN | ACK))), State::Invalid);
+        assert_eq!(flows.follow(at(1), &tcp(CLIENT, "192.0.2.1:81", FIN | ACK)), State::Invalid);
     }
 
     #[test]
     fn a_udp_answer_is_known_and_a_late_one_is_new() {
         let mut flows = flows();
-        assert_eq!(flows.follow(at(0), &seen(CLIENT, SERVER, None)), State::New);
-        assert_eq!(flows.follow(at(29), &seen(SERVER, CLIENT, None)), State::Known);
-        assert_eq!(flows.follow(at(140), &seen(SERVER, CLIENT, None)), State::Known);
-        assert_eq!(flows.follow(at(300), &seen(SERVER, CLIENT, None)), State::New);
+        assert_eq!(flows.follow(at(0), &udp(CLIENT, SERVER)), State::New);
+        assert_eq!(flows.follow(at(29), &udp(SERVER, CLIENT)), State::Known);
+        assert_eq!(flows.follow(at(140), &udp(SERVER, CLIENT)), State::Known);
+        assert_eq!(flows.follow(at(300), &udp(SERVER, CLIENT)), State::New);
     }
 }

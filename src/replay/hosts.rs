@@ -110,9 +110,12 @@ impl Hosts {
     }
 
     fn local(&self, family: Family) -> Vec<IpNet> {
-        let here: Vec<_> =
+        let here: Vec<(IpAddr, Host)> =
             self.hosts.iter().filter(|(address, _)| family.has(**address)).map(|(a, h)| (*a, *h)).collect();
         let scopes: Vec<_> = here.iter().map(|(address, _)| is_private(*address)).collect();
+        if here.is_empty() {
+            return Vec::new();
+        }
         match (scopes.contains(&true), scopes.contains(&false)) {
             (true, true) => family.private(),
             (false, true) => vec![hub(&here, &self.hasher).unwrap_or_else(|| family.everything())],
@@ -200,5 +203,47 @@ fn is_private(address: IpAddr) -> bool {
             v4.is_private() || (first, second & 0xc0) == CGNAT || first >= 240
         }
         IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::samples::{ACK, tcp};
+
+    fn guess(flows: &[(&str, &str)]) -> String {
+        let mut hosts = Hosts::new(RandomState::with_seeds(1, 2, 3, 4));
+        for (from, to) in flows {
+            hosts.learn(&tcp(from, to, ACK));
+        }
+        let protected = hosts.guess().protected;
+        let v4 = protected.v4().iter().map(ToString::to_string);
+        v4.chain(protected.v6().iter().map(ToString::to_string)).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn private_addresses_are_protected_from_public_ones() {
+        let guessed = guess(&[("10.0.0.1:1", "192.0.2.1:2"), ("10.0.0.2:1", "192.0.2.2:2")]);
+        assert_eq!(guessed, "10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16");
+    }
+
+    #[test]
+    fn within_a_network_and_between_two_hosts_everybody_is_protected() {
+        assert_eq!(
+            guess(&[("10.0.0.1:1", "10.0.0.2:2"), ("10.0.0.1:1", "10.0.0.3:2"), ("10.0.0.1:1", "10.0.0.4:2")]),
+            "0.0.0.0/0"
+        );
+        assert_eq!(guess(&[("192.0.2.1:1", "198.51.100.1:2")]), "0.0.0.0/0");
+        assert_eq!(guess(&[]), "");
+    }
+
+    #[test]
+    fn who_has_a_part_in_all_public_traffic_was_the_recorder() {
+        let peers: Vec<_> = (1..9).map(|i| format!("198.51.100.{i}:80")).collect();
+        let flows: Vec<_> = peers.iter().map(|peer| (peer.as_str(), "192.0.2.1:2")).collect();
+        assert_eq!(guess(&flows), "192.0.2.1/32");
+        let peers: Vec<_> = (1..9).map(|i| format!("[2001:db8:{i}::1]:80")).collect();
+        let flows: Vec<_> = peers.iter().map(|peer| ("[2001:db8:ff::7]:2", peer.as_str())).collect();
+        assert_eq!(guess(&flows), "2001:db8:ff::/64");
     }
 }

@@ -107,3 +107,83 @@ impl<'a> Rules<'a> {
 fn is_own(source: IpAddr) -> bool {
     source.is_loopback() || source.is_unspecified()
 }
+
+#[cfg(test)]
+mod tests {
+    use ahash::RandomState;
+
+    use super::*;
+    use crate::detect::prefixes::Prefixes;
+    use crate::replay::samples::{ACK, FIN, RST, SYN, echo, tcp, udp};
+
+    const OURS: &str = "192.0.2.0/24";
+    const HEARD: &str = "198.51.100.7:4000";
+
+    fn suspect(basis: Basis, config: &Config, before: &[Seen], seen: &Seen) -> bool {
+        let mut survey = Survey::new(RandomState::with_seeds(1, 2, 3, 4));
+        survey.learn(&tcp("192.0.2.99:80", HEARD, SYN | ACK)); // the recorder heard both sides
+        for packet in before {
+            survey.learn(packet);
+        }
+        let sides = Sides { protected: Prefixes::new(&[OURS.parse().unwrap()]), basis };
+        Rules::new(config, &sides, &survey).suspect(seen, State::New)
+    }
+
+    fn named(seen: &Seen) -> bool {
+        suspect(Basis::Named, &Config::default(), &[], seen)
+    }
+
+    #[test]
+    fn what_the_ruleset_queues_is_suspicious() {
+        for seen in [
+            tcp(HEARD, "192.0.2.1:23", SYN),
+            tcp(HEARD, "192.0.2.1:111", ACK),
+            tcp(HEARD, "192.0.2.99:80", FIN),
+            udp(HEARD, "192.0.2.1:161"),
+            udp("198.51.100.7:123", "192.0.2.1:161"),
+            echo("198.51.100.7", "192.0.2.1"),
+        ] {
+            assert!(named(&seen), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_ruleset_lets_go_is_not() {
+        for seen in [
+            tcp(HEARD, "192.0.2.99:80", SYN),
+            tcp(HEARD, "192.0.2.1:139", SYN),
+            tcp(HEARD, "192.0.2.1:23", ACK),
+            tcp(HEARD, "192.0.2.1:32771", ACK),
+            tcp(HEARD, "192.0.2.1:111", RST),
+            tcp(HEARD, "192.0.2.1:111", SYN | ACK),
+            udp("198.51.100.7:53", "192.0.2.1:5000"),
+            udp(HEARD, "192.0.2.1:33440"),
+            udp(HEARD, "239.1.2.3:161"),
+            udp(HEARD, "255.255.255.255:161"),
+            tcp("127.0.0.1:4000", "192.0.2.1:23", SYN),
+            tcp(HEARD, "203.0.113.1:23", SYN),
+        ] {
+            assert!(!named(&seen), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_source_is_never_suspicious_and_a_dark_network_is_always() {
+        let seen = tcp("198.51.100.7:53", "192.0.2.1:5000", ACK);
+        let dark = Config { dark: Prefixes::new(&[OURS.parse().unwrap()]), ..Config::default() };
+        assert!(suspect(Basis::Named, &dark, &[], &seen));
+        let allow = Config { allow: Prefixes::new(&["198.51.100.0/24".parse().unwrap()]), ..dark };
+        assert!(!suspect(Basis::Named, &allow, &[], &seen));
+    }
+
+    #[test]
+    fn outbound_counts_where_it_goes_deep_or_asks_strangers_for_a_shell() {
+        let outbound = |before: &[Seen], to: &str| {
+            suspect(Basis::Guessed, &Config::default(), before, &tcp("192.0.2.99:4000", to, SYN))
+        };
+        assert!(outbound(&[], "203.0.113.1:23"));
+        assert!(!outbound(&[], "203.0.113.1:6346"), "a peer that left");
+        let ports: Vec<_> = (1..40).map(|port| tcp("192.0.2.99:4000", &format!("203.0.113.1:{port}"), SYN)).collect();
+        assert!(outbound(&ports, "203.0.113.1:6346"));
+    }
+}

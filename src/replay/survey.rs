@@ -182,3 +182,74 @@ impl Survey {
         self.places.forgotten().saturating_add(self.hosts.forgotten()).saturating_add(self.pairs.forgotten())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::samples::{ACK, RST, SYN, echo, tcp, udp, with_payload};
+
+    const SERVER: &str = "192.0.2.1:80";
+
+    fn after(packets: &[Seen]) -> Survey {
+        let mut survey = Survey::new(RandomState::with_seeds(1, 2, 3, 4));
+        for packet in packets {
+            survey.learn(packet);
+        }
+        survey
+    }
+
+    #[test]
+    fn a_port_that_answers_once_was_served_all_along() {
+        let early = tcp("198.51.100.7:4000", SERVER, SYN);
+        let answer = tcp(SERVER, "198.51.100.9:5000", SYN | ACK);
+        assert!(!after(&[early, answer]).unserved(&early));
+        assert!(after(&[early, tcp(SERVER, "198.51.100.7:4000", RST | ACK)]).unserved(&early));
+        let restarting = [tcp(SERVER, "198.51.100.7:4000", RST | ACK), answer];
+        assert!(!after(&restarting).unserved(&early));
+    }
+
+    #[test]
+    fn where_answers_are_not_recorded_a_client_is_known_by_going_on() {
+        let syn = tcp("198.51.100.7:4000", SERVER, SYN);
+        let request = with_payload(tcp("198.51.100.7:4000", SERVER, ACK));
+        assert!(!after(&[syn, request]).unserved(&syn));
+        assert!(after(&[syn]).unserved(&syn), "nothing follows a SYN that was not answered");
+        let speaks = udp("192.0.2.1:53", "198.51.100.9:999");
+        assert!(after(&[syn, request, speaks]).unserved(&syn), "an answer would have been recorded");
+    }
+
+    #[test]
+    fn silence_to_udp_counts_where_an_answer_would_have_been_recorded() {
+        let ask = udp("198.51.100.7:4000", "192.0.2.1:1234");
+        assert!(!after(&[ask]).unserved(&ask));
+        assert!(after(&[ask, tcp(SERVER, "198.51.100.9:5000", ACK)]).unserved(&ask), "the host speaks");
+        assert!(after(&[ask, tcp("192.0.2.9:80", "198.51.100.7:5000", ACK)]).unserved(&ask), "the source hears");
+        assert!(after(&[ask]).unserved(&Seen { payload: Payload::None, ..ask }), "an empty datagram asks nothing");
+    }
+
+    #[test]
+    fn who_asks_an_unheard_host_for_many_udp_ports_is_no_client_of_it() {
+        let asks: Vec<_> = (1..20).map(|port| udp("198.51.100.7:4000", &format!("192.0.2.1:{port}"))).collect();
+        assert!(after(&asks).unserved(&asks[0]));
+        assert!(!after(&asks[..3]).unserved(&asks[0]));
+    }
+
+    #[test]
+    fn a_tftp_server_answers_from_another_port() {
+        let ask = udp("198.51.100.7:4000", "192.0.2.1:69");
+        let heard = tcp("192.0.2.9:80", "198.51.100.7:5000", ACK);
+        assert!(after(&[ask, heard]).unserved(&ask));
+        assert!(!after(&[ask, heard, udp("192.0.2.1:3445", "198.51.100.7:4000")]).unserved(&ask));
+    }
+
+    #[test]
+    fn a_ping_counts_where_nobody_lives() {
+        let ping = echo("198.51.100.7", "192.0.2.1");
+        let heard = tcp("192.0.2.9:80", "198.51.100.7:5000", ACK);
+        assert!(!after(&[ping]).unserved(&ping));
+        assert!(after(&[ping, heard]).unserved(&ping));
+        assert!(!after(&[ping, heard, udp("192.0.2.1:53", "198.51.100.7:999")]).unserved(&ping));
+        let sweep: Vec<_> = (1..=250).map(|host| echo("198.51.100.7", &format!("192.0.2.{host}"))).collect();
+        assert!(after(&sweep).unserved(&ping), "nobody was heard, but it is a sweep");
+    }
+}

@@ -120,3 +120,49 @@ impl Tally {
         self.suspicious
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::detect::probe::{Contact, Kind, Protocol};
+    use crate::detect::source::Surroundings;
+
+    fn block(address: &str) -> (Source, Decision) {
+        let address = address.parse().unwrap();
+        let around =
+            Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: crate::detect::prefixes::Prefixes::default() };
+        let source = Source::of(address, &around);
+        let contact = Contact { destination: address, protocol: Protocol::Tcp, port: 23 };
+        let probe = Probe { source: address, contact, kind: Kind::Syn };
+        (source, Decision::Block(Offence { source, probe, hits: 4, until: Moment::ZERO }))
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_start(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn an_offender_is_listed_once_with_its_beginning_and_all_that_came_after() {
+        let mut tally = Tally::new(&RandomState::with_seeds(1, 2, 3, 4));
+        let (source, blocked) = block("192.0.2.1");
+        for (second, decision) in [(5, Decision::Watch), (6, blocked), (7, Decision::StillBlocked), (900, blocked)] {
+            tally.note(at(second), source, decision);
+        }
+        let [offender] = tally.offenders() else { panic!("{:?}", tally.offenders()) };
+        assert_eq!((offender.first, offender.decided), (at(5), at(6)));
+        assert_eq!((offender.probes, offender.total, offender.blocks), (2, 4, 2));
+        assert_eq!(tally.suspicious(), 4);
+    }
+
+    #[test]
+    fn more_offenders_than_are_listed_are_counted() {
+        let mut tally = Tally::new(&RandomState::with_seeds(1, 2, 3, 4));
+        for i in 0..u32::try_from(MAX_OFFENDERS).unwrap().wrapping_add(3) {
+            let (source, blocked) = block(&std::net::Ipv4Addr::from_bits(i).to_string());
+            tally.note(at(1), source, blocked);
+        }
+        assert_eq!((tally.offenders().len(), tally.unlisted()), (MAX_OFFENDERS, 3));
+    }
+}

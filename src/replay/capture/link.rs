@@ -33,8 +33,8 @@ pub enum Framed<'a> {
     Ip(&'a [u8], Reach),
     /// Something else: ARP, spanning tree, a frame cut off.
     NotIp,
-    /// Not known: the link type is none of ours.
-    UnknownLink,
+    /// Not known: the link type is none of ours, but this one.
+    UnknownLink(u32),
 }
 
 const IPV4: u16 = 0x0800;
@@ -69,7 +69,7 @@ pub fn unwrap_ip(link: Link, frame: &[u8]) -> Framed<'_> {
         Link::Cooked2 => cooked2(frame),
         Link::Raw => Some((frame, Reach::One)),
         Link::Loopback => frame.get(4..).map(|bytes| (bytes, Reach::One)),
-        Link::Other(_) => return Framed::UnknownLink,
+        Link::Other(number) => return Framed::UnknownLink(number),
     };
     let is_ip = |bytes: &[u8]| bytes.first().is_some_and(|first| matches!(first >> 4, 4 | 6));
     found.filter(|(bytes, _)| is_ip(bytes)).map_or(Framed::NotIp, |(bytes, reach)| Framed::Ip(bytes, reach))
@@ -132,7 +132,7 @@ mod tests {
                 assert_eq!(bytes, IP);
                 Some(reach)
             }
-            Framed::NotIp | Framed::UnknownLink => None,
+            Framed::NotIp | Framed::UnknownLink(_) => None,
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(found(1, &ether(2, &[8, 6])), None);
         assert_eq!(unwrap_ip(Link::Ethernet, &[2; 9]), Framed::NotIp);
         assert_eq!(unwrap_ip(Link::Cooked2, &[]), Framed::NotIp);
-        assert_eq!(unwrap_ip(Link::of(127), &[0; 40]), Framed::UnknownLink);
+        assert_eq!(unwrap_ip(Link::of(127), &[0; 40]), Framed::UnknownLink(127));
     }
 
     #[test]
