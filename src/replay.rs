@@ -32,6 +32,7 @@ pub mod rules;
 #[cfg(test)]
 mod samples;
 pub mod seen;
+pub mod sketch;
 pub mod survey;
 pub mod tally;
 
@@ -100,7 +101,7 @@ const PROGRESS_EVERY: u64 = 1 << 18;
 pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: &mut dyn FnMut(Progress)) -> Outcome {
     let files = in_order(files);
     let hasher = keyed();
-    let mut survey = Survey::new(hasher.clone());
+    let mut survey = Survey::new(&hasher);
     let (read, faults) = each_packet(&files, &hasher, |_, seen| survey.learn(&seen), &mut |packets| {
         progress(Progress { pass: 1, packets, of: None });
     });

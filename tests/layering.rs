@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "packet",
     "time",
     "detect",
@@ -20,6 +20,7 @@ const PURE: [&str; 15] = [
     "replay/recent",
     "replay/rules",
     "replay/seen",
+    "replay/sketch",
     "replay/survey",
     "replay/tally",
 ];

@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::recent::Recent;
 use super::seen::Seen;
+use super::sketch::Sketch;
 use crate::detect::prefixes::Prefixes;
 
 /// Hosts that are told apart; a forgotten one looks as if it neither spoke nor heard.
@@ -41,8 +42,7 @@ pub struct Host {
     /// Packets for it were recorded.
     pub hears: bool,
     packets: u64,
-    /// One bit for each peer, as its hash falls.
-    peers: u64,
+    peers: Sketch,
 }
 
 /// Whose traffic is judged.
@@ -73,16 +73,13 @@ impl Hosts {
     /// Learns from one packet.
     pub fn learn(&mut self, seen: &Seen) {
         let (source, destination) = (seen.packet.source, seen.packet.destination);
-        let bit =
-            |peer: IpAddr| 1_u64.checked_shl(u32::try_from(self.hasher.hash_one(peer) & 63).unwrap_or(0)).unwrap_or(0);
-        let (from, to) = (bit(source), bit(destination));
         let host = self.hosts.entry(source, Host::default);
         host.speaks = true;
-        host.meet(to);
+        host.meet(destination);
         if seen.is_for_one() {
             let host = self.hosts.entry(destination, Host::default);
             host.hears = true;
-            host.meet(from);
+            host.meet(source);
         }
     }
 
@@ -96,7 +93,7 @@ impl Hosts {
     #[must_use]
     pub fn sweeps_unheard(&self, source: IpAddr) -> bool {
         let host = self.of(source);
-        !host.hears && host.peers.count_ones() >= SWEEP
+        !host.hears && host.peers.count() >= SWEEP
     }
 
     /// The side to protect, if nobody named it.
@@ -131,9 +128,9 @@ impl Hosts {
 }
 
 impl Host {
-    fn meet(&mut self, peer: u64) {
+    fn meet(&mut self, peer: IpAddr) {
         self.packets = self.packets.saturating_add(1);
-        self.peers |= peer;
+        self.peers.add_address(peer);
     }
 }
 
@@ -144,12 +141,12 @@ fn hub(hosts: &[(IpAddr, Host)], hasher: &RandomState) -> Option<IpNet> {
     for (address, host) in hosts {
         let known = networks.entry(network(*address)).or_default();
         known.packets = known.packets.saturating_add(host.packets);
-        known.peers |= host.peers;
+        known.peers.merge(host.peers);
         ends = ends.saturating_add(host.packets);
     }
     let packets = ends.checked_div(2).unwrap_or(0); // every packet has two ends
     let share = packets.saturating_mul(HUB_SHARE).checked_div(100).unwrap_or(0);
-    let mut hubs = networks.iter().filter(|(_, host)| host.packets >= share && host.peers.count_ones() >= HUB_PEERS);
+    let mut hubs = networks.iter().filter(|(_, host)| host.packets >= share && host.peers.count() >= HUB_PEERS);
     let (hub, _) = hubs.next()?;
     hubs.next().is_none().then_some(*hub)
 }

@@ -120,7 +120,7 @@ mod tests {
     const HEARD: &str = "198.51.100.7:4000";
 
     fn suspect(basis: Basis, config: &Config, before: &[Seen], seen: &Seen) -> bool {
-        let mut survey = Survey::new(RandomState::with_seeds(1, 2, 3, 4));
+        let mut survey = Survey::new(&RandomState::with_seeds(1, 2, 3, 4));
         survey.learn(&tcp("192.0.2.99:80", HEARD, SYN | ACK)); // the recorder heard both sides
         for packet in before {
             survey.learn(packet);

@@ -27,6 +27,7 @@ use ahash::RandomState;
 use super::hosts::Hosts;
 use super::recent::Recent;
 use super::seen::{Payload, Seen};
+use super::sketch::Sketch;
 use crate::detect::probe::{Contact, Protocol};
 use crate::packet::{TcpFlags, Transport};
 
@@ -49,10 +50,10 @@ pub struct Survey {
     /// Who takes part.
     pub hosts: Hosts,
     places: Recent<Contact, Answer>,
-    pairs: Recent<(IpAddr, IpAddr), u64>,
+    /// Which ports one host asks another for.
+    pairs: Recent<(IpAddr, IpAddr), Sketch>,
     /// Who asked whom for a file: a TFTP server answers from another port (RFC 1350 §4).
     transfers: Recent<(Contact, IpAddr), ()>,
-    hasher: RandomState,
 }
 
 /// How a place answered, the most telling answer last.
@@ -69,13 +70,12 @@ enum Answer {
 impl Survey {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(hasher: RandomState) -> Self {
+    pub fn new(hasher: &RandomState) -> Self {
         Self {
             hosts: Hosts::new(hasher.clone()),
-            places: Recent::new(MAX_PLACES, &hasher),
-            pairs: Recent::new(MAX_PAIRS, &hasher),
-            transfers: Recent::new(MAX_TRANSFERS, &hasher),
-            hasher,
+            places: Recent::new(MAX_PLACES, hasher),
+            pairs: Recent::new(MAX_PAIRS, hasher),
+            transfers: Recent::new(MAX_TRANSFERS, hasher),
         }
     }
 
@@ -131,11 +131,8 @@ impl Survey {
         *known = answer.max(*known);
     }
 
-    /// One bit for each port that a source asks a host for.
     fn count(&mut self, seen: &Seen, port: u16) {
-        let bit = u32::try_from(self.hasher.hash_one(port) & 63).unwrap_or(0);
-        let ports = self.pairs.entry((seen.packet.source, seen.packet.destination), || 0);
-        *ports |= 1_u64.checked_shl(bit).unwrap_or(0);
+        self.pairs.entry((seen.packet.source, seen.packet.destination), Sketch::default).add_port(port);
     }
 
     /// Whether `seen`, which is part of no flow, asks for a place that nobody serves, as far as can be told.
@@ -173,7 +170,7 @@ impl Survey {
     /// About so many different ports of `destination` did `source` ask for, over TCP and UDP.
     #[must_use]
     pub fn breadth(&self, source: IpAddr, destination: IpAddr) -> u32 {
-        self.pairs.peek(&(source, destination)).map_or(0, |ports| ports.count_ones())
+        self.pairs.peek(&(source, destination)).map_or(0, |ports| ports.count())
     }
 
     /// So much was forgotten for lack of room.
@@ -191,7 +188,7 @@ mod tests {
     const SERVER: &str = "192.0.2.1:80";
 
     fn after(packets: &[Seen]) -> Survey {
-        let mut survey = Survey::new(RandomState::with_seeds(1, 2, 3, 4));
+        let mut survey = Survey::new(&RandomState::with_seeds(1, 2, 3, 4));
         for packet in packets {
             survey.learn(packet);
         }

@@ -66,6 +66,7 @@ fn protected(sides: &Sides) -> String {
     let list = prefixes(sides).join(", ");
     match sides.basis {
         Basis::Named => list,
+        Basis::Guessed if list.is_empty() => String::from("nobody, for nobody was seen"),
         Basis::Guessed => format!("{list} (guessed; --protect says it)"),
     }
 }

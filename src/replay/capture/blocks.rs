@@ -62,6 +62,7 @@ impl Section {
                 let bytes = packet.data.get(..usize::try_from(length).unwrap_or(usize::MAX)).unwrap_or(packet.data);
                 Frame { at: self.last, link: from.link, bytes } // it has no time of its own
             }
+            PcapBlockOwned::NG(Block::Unknown(block)) if is_obsolete(block.block_type) => self.obsolete(block.data)?,
             PcapBlockOwned::NG(_) => return Ok(None), // names, statistics, secrets, another's inventions
         };
         self.last = frame.at;
@@ -69,11 +70,34 @@ impl Section {
     }
 
     fn enhanced<'a>(&self, packet: &'a EnhancedPacketBlock<'a>) -> Result<Frame<'a>, Reason> {
-        let number = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
-        let from = self.interfaces.get(number).ok_or(Reason::Interface)?;
-        let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-        Ok(Frame { at: from.time(ticks), link: from.link, bytes: packet.packet_data() })
+        self.timed(packet.if_id, (packet.ts_high, packet.ts_low), packet.packet_data())
     }
+
+    /// Interface and drops of 16 bits each, then as in the block that replaced it (draft-ietf-opsawg-pcapng, appendix A).
+    fn obsolete<'a>(&self, body: &'a [u8]) -> Result<Frame<'a>, Reason> {
+        let field = |at: usize| {
+            let bytes = *body.get(at..)?.first_chunk::<4>()?;
+            Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+        };
+        let frame = || {
+            let interface = if self.big_endian { field(0)? >> 16 } else { field(0)? & 0xffff };
+            let length = usize::try_from(field(12)?).ok()?;
+            Some((interface, (field(4)?, field(8)?), body.get(20..)?.get(..length)?))
+        };
+        let (interface, ticks, bytes) = frame().ok_or(Reason::Block)?;
+        self.timed(interface, ticks, bytes)
+    }
+
+    fn timed<'a>(&self, interface: u32, (high, low): (u32, u32), bytes: &'a [u8]) -> Result<Frame<'a>, Reason> {
+        let number = usize::try_from(interface).unwrap_or(usize::MAX);
+        let from = self.interfaces.get(number).ok_or(Reason::Interface)?;
+        Ok(Frame { at: from.time(u64::from(high) << 32 | u64::from(low)), link: from.link, bytes })
+    }
+}
+
+/// The Packet Block of early pcapng: type 2, which the crate reads as little-endian whatever the section says.
+const fn is_obsolete(kind: u32) -> bool {
+    kind == 2 || kind == 2_u32.swap_bytes()
 }
 
 impl Interface {

@@ -107,6 +107,16 @@ fn every_interface_of_pcapng_has_its_own_link_and_clock() {
 }
 
 #[test]
+fn the_packet_block_of_early_pcapng_is_read() {
+    for order in [Order::Little, Order::Big] {
+        let fields = [0, 5_000_001, 4, 4].map(|field| order.u32(field)).concat();
+        let block = block(order, 2, &[&order.u16(0)[..], &order.u16(7), &fields, b"abcd"].concat());
+        let (found, end) = read([section(order), interface(order, 101, 6), block].concat());
+        assert_eq!((found, end), (vec![(5_000_001_000, Link::Raw, b"abcd".to_vec())], Ok(())));
+    }
+}
+
+#[test]
 fn a_gzipped_file_is_read_as_if_it_were_not() {
     let plain = pcap(Order::Little, 0xa1b2_c3d4, 1, &[(7, 5, b"abcd")]);
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
