@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `nftrap`, and its exit status. The only place that prints.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,4 +39,20 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
     }
+}
+
+/// Prints what was asked for. Who does not take it (a full disk, a closed pipe) learns so by the exit status.
+fn answer(text: &str) -> ExitCode {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("cannot write the answer: {error}")),
+    }
+}
+
+/// Says what is wrong.
+fn complain(problem: &str) -> ExitCode {
+    // Who closed standard error does not want to know.
+    let (Ok(()) | Err(_)) = writeln!(io::stderr(), "{problem}");
+    ExitCode::FAILURE
 }

@@ -80,6 +80,8 @@ pub struct Unserved {
     pub except_tcp: PortSet,
     /// Of UDP, likewise.
     pub except_udp: PortSet,
+    /// So long after the machine has started they do not count: its services are not all there yet.
+    pub after_boot: Duration,
 }
 
 /// Whether gateways, resolvers, time servers, own addresses and administrators' peers are exempt by themselves.
@@ -236,6 +238,7 @@ impl Default for Config {
                 udp: [1..=65_535].into_iter().collect(),
                 except_tcp: EXCEPT_TCP.into_iter().collect(),
                 except_udp: EXCEPT_UDP.into_iter().collect(),
+                after_boot: Duration::from_secs(300),
             },
             detect: Detect {
                 threshold: 1,

@@ -3,6 +3,7 @@
 //! **Start:** table in the kernel with nothing queued → queues bound → workers running → packets sent to the queues → ready.
 //! **End:** nothing sent to the queues any more → workers drain what waits → queues closed. Blocks stay, unless told otherwise.
 
+use std::cmp::Reverse;
 use std::io;
 use std::ops::Add as _;
 use std::sync::Arc;
@@ -15,12 +16,16 @@ use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, OnExit};
+use crate::config::{Config, Mode, OnExit};
+use crate::detect::source::Source;
+use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft;
+use crate::kernel::nft::Removed;
 use crate::kernel::queue::{self, QueueError};
 use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
 
+mod blocks;
 mod start;
 mod worker;
 mod writer;
@@ -35,6 +40,8 @@ const PENDING_FACTS: usize = 4096;
 const TICK: Duration = Duration::from_millis(100);
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
+/// A service that stops has listened for a minute before, or was asked.
+const TICKS_PER_REFRESH: u32 = 600;
 /// Addresses, routes and sessions change seldom.
 const TICKS_PER_LOOK_AROUND: u32 = 50;
 
@@ -50,6 +57,9 @@ pub enum DaemonError {
     /// No netlink socket for the block sets.
     #[error("cannot open a netlink socket to netfilter")]
     Netlink(#[source] io::Error),
+    /// Somebody else has our table.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
     /// The system gives no thread, or no signals.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -61,9 +71,10 @@ pub enum DaemonError {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
+    let _instance = Instance::claim(&config.table)?;
     refuse_taken_queues(config)?;
-    nft::load(config)?;
     let shared = Arc::new(share(config));
+    nft::load(config, &shared.host(), &[])?;
     let (workers, blocks) = open_workers(config, &shared)?;
     let daemon = Daemon::start(config, shared, workers)?;
     let method = nft::arm(config).inspect_err(|_| daemon.stop_workers())?;
@@ -71,6 +82,21 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let outcome = daemon.watch(config, &mut signals);
     daemon.stop(config)?;
     outcome
+}
+
+/// Whether packets come to us.
+#[derive(PartialEq, Eq)]
+enum Protection {
+    /// As far as we know.
+    Whole,
+    /// They do not, for that reason.
+    Broken(String),
+}
+
+impl Protection {
+    fn is_broken(&self) -> bool {
+        *self != Self::Whole
+    }
 }
 
 /// What a signal asks of us.
@@ -107,7 +133,7 @@ impl Daemon {
     #[expect(clippy::disallowed_methods, reason = "this thread has nothing to do between two looks")]
     fn watch(&self, config: &Config, signals: &mut Signals) -> Result<(), DaemonError> {
         let table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
-        let mut tick = 0_u32;
+        let (mut tick, mut state) = (0_u32, Protection::Whole);
         loop {
             tick = tick.wrapping_add(1);
             if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
@@ -116,11 +142,14 @@ impl Daemon {
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
             }
-            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && table.is_gone().unwrap_or(false) {
-                self.restore(config);
+            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && (state.is_broken() || table.is_gone().unwrap_or(false)) {
+                state = self.restore(config, &state);
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around(config);
+            }
+            if tick.is_multiple_of(TICKS_PER_REFRESH) {
+                self.refresh(config);
             }
             thread::sleep(TICK);
         }
@@ -142,22 +171,53 @@ impl Daemon {
         }
     }
 
-    /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look.
-    fn restore(&self, config: &Config) {
-        let now = self.shared.clock.now();
-        let blocks: Vec<_> = self.shared.detector.table.blocked(now);
-        let left: Vec<_> = blocks.iter().map(|(source, until)| (*source, until.since(now))).collect();
-        match nft::restore(config, &left).and_then(|()| nft::arm(config)) {
-            Ok(_) => warn!(blocks = left.len(); "somebody removed our table: it is back, and so are the blocks"),
-            Err(error) => warn!(error:%; "somebody removed our table, and it cannot be put back"),
+    /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look, and said once.
+    fn restore(&self, config: &Config, before: &Protection) -> Protection {
+        let blocks = self.blocks_to_restore(config);
+        match nft::load(config, &self.shared.host(), &blocks).and_then(|()| nft::arm(config)) {
+            Ok(_) => {
+                warn!(blocks = blocks.len(); "somebody removed our table: it is back, and so are the blocks");
+                Protection::Whole
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if *before != Protection::Broken(reason.clone()) {
+                    log::error!(error = reason.as_str(); "somebody removed our table, and it cannot be put back: trying on");
+                }
+                Protection::Broken(reason)
+            }
         }
+    }
+
+    /// Those that were in the kernel, as far as we know: while observing none, and never more than may be at once.
+    fn blocks_to_restore(&self, config: &Config) -> Vec<(Source, Duration)> {
+        if config.mode == Mode::Observe {
+            return Vec::new();
+        }
+        let now = self.shared.clock.now();
+        let mut blocks = self.shared.detector.table.blocked(now);
+        blocks.sort_unstable_by_key(|(_, until)| Reverse(*until));
+        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
+        blocks.into_iter().map(|(source, until)| (source, until.since(now))).collect()
     }
 
     fn look_around(&self, config: &Config) {
         let known = self.shared.surroundings.load();
         let found = surroundings(known.ipv6_prefix, config.exempt);
         if found != **known {
+            let links_changed = found.on_link != known.on_link;
             self.shared.surroundings.store(Arc::new(found));
+            if links_changed {
+                self.refresh(config);
+            }
+        }
+    }
+
+    /// Tells the kernel of our links, and of the ports that are served: their clients are no scanners when they stop.
+    fn refresh(&self, config: &Config) {
+        if let Err(error) = nft::refresh(config, &self.shared.host()) {
+            // Most often because somebody flushed the ruleset: it is put back with this.
+            log::debug!(error:%; "cannot tell the kernel of our surroundings");
         }
     }
 
@@ -177,10 +237,12 @@ impl Daemon {
         let (Ok(()) | Err(_)) = self.writer.join();
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
-            OnExit::Remove => {
-                nft::remove(config)?;
-                info!("stopped; blocks are lifted");
-            }
+            OnExit::Remove => match nft::remove(config)? {
+                Removed::Wholly => info!("stopped; blocks are lifted"),
+                Removed::Emptied => {
+                    info!("stopped; blocks are lifted, and our table stays, empty: other queues are in use");
+                }
+            },
         }
         Ok(())
     }
@@ -193,14 +255,15 @@ impl Daemon {
 /// Logs what was done so far.
 fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
-    info!("counters {totals}");
+    let Totals { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = totals;
+    info!(packets, accepted, dropped, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
 }
 
 /// Logs what waits in the kernel for us, and what did not find room.
 fn show_queues(numbers: &[u16]) {
     for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
         let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
-        info!(queue = number, waiting, overrun, unsent; "queue");
+        info!(number, waiting, overrun, unsent; "queue");
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod block_set;
 pub mod clock;
-
+pub mod instance;
 pub mod netlink;
 pub mod nft;
 pub mod queue;

@@ -3,3 +3,4 @@
 pub mod counters;
 pub mod fact;
 pub mod logger;
+pub mod outlet;

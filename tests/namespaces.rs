@@ -39,3 +39,5 @@ mod probes;
 mod sources;
 #[path = "namespaces/trouble.rs"]
 mod trouble;
+#[path = "namespaces/unserved.rs"]
+mod unserved;

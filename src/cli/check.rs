@@ -11,16 +11,9 @@ pub(super) struct Arguments {
     file: PathBuf,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to who calls it")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match load::load(&arguments.file) {
-        Ok(_) => {
-            println!("{}: ok", arguments.file.display());
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            eprintln!("{problems}");
-            ExitCode::FAILURE
-        }
+        Ok(_) => super::answer(&format!("{}: ok\n", arguments.file.display())),
+        Err(problems) => super::complain(&problems.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::run::config_of;
-use crate::kernel::{nft, ruleset};
+use crate::kernel::{nft, ruleset, surroundings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -16,17 +16,13 @@ pub(super) struct Arguments {
     no_queue: bool,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to who calls it")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match config_of(arguments.config.as_deref()) {
         Ok(config) => {
+            let links = surroundings::on_link_networks().unwrap_or_default();
             let queues = if arguments.no_queue { ruleset::disarm(&config) } else { ruleset::arm(&config) };
-            print!("{}{queues}", ruleset::table(&config, &nft::host()));
-            ExitCode::SUCCESS
+            super::answer(&[ruleset::table(&config, &nft::host(&links)), queues].concat())
         }
-        Err(problems) => {
-            eprintln!("{problems}");
-            ExitCode::FAILURE
-        }
+        Err(problems) => super::complain(&problems.to_string()),
     }
 }

@@ -20,23 +20,24 @@ pub(super) struct Arguments {
     log_format: LogFormat,
 }
 
-#[expect(clippy::print_stderr, reason = "a config is refused in several lines, for people")]
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let config = match config_of(arguments.config.as_deref()) {
         Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::FAILURE;
-        }
+        Err(problems) => return super::complain(&problems.to_string()),
     };
-    logger::set_up(arguments.log_format);
-    match daemon::run(&config) {
+    let log = match logger::set_up(arguments.log_format) {
+        Ok(log) => log,
+        Err(error) => return super::complain(&format!("cannot start a thread for the log: {error}")),
+    };
+    let status = match daemon::run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => {
             error!("{}", with_causes(&stopped));
             ExitCode::FAILURE
         }
-    }
+    };
+    log.finish();
+    status
 }
 
 pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {

@@ -1,7 +1,6 @@
 //! Before the first packet: what the workers share, their queues and sets, the blocks that an earlier daemon left.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,25 +8,21 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use log::{info, warn};
 
-use super::DaemonError;
 use super::worker::Worker;
+use super::{DaemonError, blocks};
 use crate::config::{Config, Exempt, Mode};
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds, Threshold};
 use crate::detect::{Detector, Triggers};
-use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::Clock;
 use crate::kernel::queue::{self, Queue, QueueError};
-use crate::kernel::ruleset::Method;
+use crate::kernel::ruleset::{Host, Method};
 use crate::kernel::{clock, nft, surroundings};
 use crate::time::Moment;
 
 /// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
 const SETTLE: Duration = Duration::from_secs(1);
-
-/// Services that start with the machine are there by then; until then who asks for them may be their client.
-const BOOT: Duration = Duration::from_secs(300);
 
 /// What the workers share.
 #[derive(Debug)]
@@ -37,6 +32,13 @@ pub(super) struct Shared {
     /// Replaced when our links' addresses change.
     pub(super) surroundings: ArcSwap<Surroundings>,
     pub(super) stop: AtomicBool,
+}
+
+impl Shared {
+    /// What the ruleset must know of this host, now.
+    pub(super) fn host(&self) -> Host {
+        nft::host(&self.surroundings.load().on_link)
+    }
 }
 
 /// Before anything is changed: a queue that somebody else listens to.
@@ -71,7 +73,7 @@ pub(super) fn share(config: &Config) -> Shared {
             table: ScanTable::new(config.detect.max_sources, random_seeds()),
             threshold,
             triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
-            unserved_from: Moment::ZERO.plus(BOOT.saturating_sub(clock::uptime())),
+            unserved_from: Moment::ZERO.plus(config.unserved.after_boot.saturating_sub(clock::uptime())),
             allow: config.allow.clone(),
         },
         surroundings: ArcSwap::from_pointee(surroundings(config.detect.ipv6_prefix, config.exempt)),
@@ -91,32 +93,39 @@ pub(super) fn surroundings(ipv6_prefix: u8, exempt: Exempt) -> Surroundings {
     Surroundings { ipv6_prefix, on_link, exempt }
 }
 
-/// Opens queues and sets; returns also how many blocks the kernel had.
+/// Opens queues and sets; returns also how many blocks of an earlier daemon are taken over.
 pub(super) fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec<Worker>, usize), DaemonError> {
+    let found = nft::blocks(config)?;
+    let max = match found.room {
+        Some(room) if room < config.block.max => {
+            warn!(room; "the kernel keeps the sets of an earlier start, which are smaller than `max`: remove the table to change that");
+            room
+        }
+        Some(_) | None => config.block.max,
+    };
     let count = usize::from(config.queue.count.max(1));
-    let share_of_blocks = usize::try_from(config.block.max).unwrap_or(usize::MAX).div_ceil(count);
+    let share_of_blocks = usize::try_from(max).unwrap_or(usize::MAX).div_ceil(count);
     let mut workers = Vec::with_capacity(count);
     for number in queue_numbers(config) {
         let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
-        let blocks = BlockSet::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
+        let blocks = blocks::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, blocks, config, shared));
     }
-    let blocks = nft::blocks(config)?;
-    adopt(&blocks, &mut workers, shared, config.detect.ipv6_prefix);
-    Ok((workers, blocks.len()))
+    let taken_over = found.blocks.len();
+    adopt(found.blocks, &mut workers, shared);
+    Ok((workers, taken_over))
 }
 
 /// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
-fn adopt(blocks: &[(IpAddr, Duration)], workers: &mut [Worker], shared: &Shared, ipv6_prefix: u8) {
-    let now = shared.clock.now();
-    let mut blocks = blocks.to_vec();
+fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &Shared) {
+    let (now, Detector { table, threshold, .. }) = (shared.clock.now(), &shared.detector);
     blocks.sort_unstable_by_key(|(_, left)| *left);
-    for (i, (address, left)) in blocks.into_iter().enumerate() {
-        let (source, until) = (Source::of_key(address, ipv6_prefix), now.plus(left));
-        shared.detector.table.set_blocked(now, source, until);
+    for (i, (source, left)) in blocks.into_iter().enumerate() {
+        table.set_blocked(now, source, now.plus(left), threshold);
+        let until = table.blocked_until(now, source).unwrap_or(now);
         let count = workers.len();
         if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
-            worker.blocks.adopt(now, source, until);
+            worker.blocks.adopt(now, source, until, table);
         }
     }
 }
@@ -134,6 +143,9 @@ pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
     let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
     let numbers = format!("{}-{last}", config.queue.first);
     info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
+    if config.mode == Mode::Observe && blocks > 0 {
+        warn!(blocks; "observing: the blocks that are in the kernel are not enforced");
+    }
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         warn!(error:%; "cannot tell systemd that we are ready");
     }

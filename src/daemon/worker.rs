@@ -10,11 +10,12 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Sender;
 use log::{error, trace};
 
+use super::blocks::Blocks;
 use super::start::Shared;
 use crate::config::{Config, Mode, QueueFull};
 use crate::detect::prefixes::Prefixes;
+use crate::detect::probe::is_honest_although_refused;
 use crate::detect::{Decision, Offence};
-use crate::kernel::block_set::BlockSet;
 use crate::kernel::queue::{Message, Queue, Received, Verdict};
 use crate::packet::{self, Packet};
 use crate::report::counters::{Counters, count};
@@ -25,7 +26,7 @@ const MAX_FAILURES: u32 = 10_000;
 
 pub(super) struct Worker {
     queue: Queue,
-    pub(super) blocks: BlockSet,
+    pub(super) blocks: Blocks,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     mode: Mode,
@@ -36,7 +37,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(queue: Queue, blocks: BlockSet, config: &Config, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(queue: Queue, blocks: Blocks, config: &Config, shared: &Arc<Shared>) -> Self {
         let unjudged = match config.fail_mode().queue_full {
             QueueFull::Open => Verdict::Accept,
             QueueFull::Closed => Verdict::Drop,
@@ -60,7 +61,8 @@ impl Worker {
                 }
                 Received::Nothing if self.shared.stop.load(Ordering::Acquire) => return,
                 Received::Nothing => failures = 0,
-                Received::Lost(_) => {
+                Received::Flushed => count(&self.counters.lost),
+                Received::Failed(_) => {
                     failures = failures.saturating_add(1);
                     count(&self.counters.lost);
                 }
@@ -108,13 +110,15 @@ impl Worker {
         if !self.protect.contains(packet.source) {
             return packet;
         }
-        packet::refused(bytes).filter(|refused| self.protect.contains(refused.destination)).unwrap_or(packet)
+        let evidence =
+            |refused: &Packet| self.protect.contains(refused.destination) && !is_honest_although_refused(refused);
+        packet::refused(bytes).filter(evidence).unwrap_or(packet)
     }
 
     /// The kernel set first, then the verdict: whatever follows the probe meets the block.
     fn block(&mut self, offence: &Offence, facts: &Sender<Fact>) -> Verdict {
         let now = self.shared.clock.now();
-        match self.blocks.add(now, &offence.source, offence.until) {
+        match self.blocks.block(now, offence.source, offence.until, &self.shared.detector.table) {
             Ok(()) => {
                 count(&self.counters.blocks);
                 self.tell(Fact::Blocked(*offence), facts);

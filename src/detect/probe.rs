@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use crate::packet::{Packet, TcpFlags, Transport};
 
@@ -94,6 +95,14 @@ pub enum Weight {
     Unserved,
 }
 
+/// Source ports of UDP servers whose late answers must not be taken for a scan: the well-known ones, and SSDP, STUN, IPsec and
+/// mDNS.
+pub const ANSWERING: [RangeInclusive<u16>; 5] = [1..=1023, 1900..=1900, 3478..=3478, 4500..=4500, 5353..=5353];
+/// Where traceroute's UDP probes go.
+pub const TRACEROUTE: RangeInclusive<u16> = 33_434..=33_534;
+/// Clients behind a gateway choose their ports as they like, but not below.
+const LOWEST_CLIENT_PORT: u16 = 1024;
+
 /// Protocols that routers, tunnels and clusters speak to one another unasked, and whose packets are no protocol scan: IGMP,
 /// IPv4 and IPv6 in IPv4, RSVP, GRE, ESP, AH, EIGRP, OSPF, PIM, VRRP, L2TP, UDP-Lite, MPLS.
 pub const HONEST_PROTOCOLS: [u8; 14] = [2, 4, 41, 46, 47, 50, 51, 88, 89, 103, 112, 115, 136, 137];
@@ -114,6 +123,13 @@ impl Probe {
         let contact = Contact { destination: packet.destination, protocol, port };
         Some(Self { source: packet.source, contact, kind })
     }
+}
+
+/// Whether a UDP packet that was refused is one that honest hosts send: a late answer to a client that has gone, or a traceroute.
+#[must_use]
+pub fn is_honest_although_refused(packet: &Packet) -> bool {
+    let Transport::Udp { from, to } = packet.transport else { return false };
+    TRACEROUTE.contains(&to) || (to >= LOWEST_CLIENT_PORT && ANSWERING.iter().any(|ports| ports.contains(&from)))
 }
 
 /// SCTP, too: what is no INIT belongs to an association.
@@ -198,6 +214,19 @@ impl fmt::Display for Protocol {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn late_answers_and_traceroutes_are_honest_although_refused() {
+        let udp = |from, to| Packet {
+            source: [192, 0, 2, 1].into(),
+            destination: [192, 0, 2, 2].into(),
+            transport: Transport::Udp { from, to },
+        };
+        assert!(is_honest_although_refused(&udp(53, 32_771)));
+        assert!(is_honest_although_refused(&udp(40_000, 33_434)));
+        assert!(!is_honest_although_refused(&udp(53, 161)));
+        assert!(!is_honest_although_refused(&udp(40_000, 32_771)));
+    }
 
     #[test]
     fn every_set_of_tcp_flags_has_its_name_or_is_an_answer() {

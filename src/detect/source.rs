@@ -33,9 +33,8 @@ impl Source {
     #[must_use]
     pub fn of(address: IpAddr, surroundings: &Surroundings) -> Self {
         match address {
-            IpAddr::V4(v4) => Self { network: v4.to_ipv6_mapped(), prefix: ALL_BITS },
-            IpAddr::V6(v6) if surroundings.is_neighbour(v6) => Self { network: v6, prefix: ALL_BITS },
-            IpAddr::V6(v6) => Self::network(v6, surroundings.ipv6_prefix),
+            IpAddr::V6(v6) if !surroundings.is_neighbour(v6) => Self::network(v6, surroundings.ipv6_prefix),
+            IpAddr::V4(_) | IpAddr::V6(_) => Self::host(address),
         }
     }
 
@@ -47,16 +46,20 @@ impl Source {
         Self { network: Ipv6Addr::from_bits(address.to_bits() & mask), prefix }
     }
 
-    /// Back from the address that stands for it in a kernel set, where networks have that prefix length.
+    /// One host.
     #[must_use]
-    pub fn of_key(address: IpAddr, ipv6_prefix: u8) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self { network: v4.to_ipv6_mapped(), prefix: ALL_BITS },
-            IpAddr::V6(v6) => {
-                let network = Self::network(v6, ipv6_prefix);
-                if network.network == v6 { network } else { Self::network(v6, ALL_BITS) }
-            }
-        }
+    pub const fn host(address: IpAddr) -> Self {
+        let network = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Self { network, prefix: ALL_BITS }
+    }
+
+    /// Whether it is one address, and no network.
+    #[must_use]
+    pub const fn is_host(&self) -> bool {
+        self.prefix == ALL_BITS
     }
 
     /// The address that stands for it in a kernel set: its own, or its network's first.
@@ -120,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_source_comes_back_from_its_kernel_set() {
-        let surroundings = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
-        for address in ["192.0.2.1", "2001:db8:1:2:3:4:5:6", "fe80::1"] {
-            let source = Source::of(address.parse().unwrap(), &surroundings);
-            assert_eq!(Source::of_key(source.address(), 64), source);
-        }
+    fn a_network_is_not_the_host_that_has_its_first_address() {
+        let network = Source::network("2001:db8::".parse().unwrap(), 64);
+        let host = Source::host("2001:db8::".parse().unwrap());
+        assert_ne!(network, host);
+        assert_eq!((network.is_host(), host.is_host()), (false, true));
+        assert_eq!(Source::host("::ffff:192.0.2.1".parse().unwrap()), Source::host("192.0.2.1".parse().unwrap()));
     }
 
     #[test]

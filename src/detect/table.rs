@@ -22,8 +22,8 @@ const SHARDS: usize = 64;
 const WAYS: usize = 8;
 /// Contacts remembered of a source: as many of the least weight as make an offender.
 const CONTACTS: usize = 8;
-/// Weights add up to this. It can be shared out among any number of contacts up to [`CONTACTS`] with little left over.
-const ENOUGH: u8 = 120;
+/// Weights add up to this: the least number that any number of contacts up to [`CONTACTS`] can share with nothing left over.
+const ENOUGH: u32 = 840;
 
 /// Memory of one source, as stated in the README.
 pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
@@ -89,7 +89,7 @@ struct Record {
     prefix: u8,
 }
 
-/// One contact: a fingerprint whose lowest octet is its weight, and the second it was last made.
+/// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
 #[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
 #[repr(C)]
 struct Remembered {
@@ -97,18 +97,18 @@ struct Remembered {
     second: u32,
 }
 
-/// The lowest octet of a fingerprint.
-const WEIGHT: u32 = 0xff;
+/// The lowest bits of a fingerprint: room for [`ENOUGH`]. The other 22 tell a source's few contacts from each other.
+const WEIGHT: u32 = 0x3ff;
 
 impl Threshold {
-    /// What one contact adds to [`ENOUGH`]: its share, rounded up, so that the last one makes it full.
-    fn share(&self, weight: Weight) -> u8 {
+    /// What one contact adds to [`ENOUGH`].
+    fn share(&self, weight: Weight) -> u32 {
         let sharers = match weight {
             Weight::Full => self.contacts,
             Weight::Half => self.contacts.saturating_add(1),
             Weight::Unserved => self.unserved,
         };
-        ENOUGH.div_ceil(sharers.max(1))
+        ENOUGH.div_ceil(u32::from(sharers.max(1)))
     }
 }
 
@@ -140,20 +140,34 @@ impl ScanTable {
         (contact, weight): (&Contact, Weight),
         rule: &Threshold,
     ) -> Standing {
-        let fingerprint = self.fingerprint(contact) | u32::from(rule.share(weight));
+        let fingerprint = self.fingerprint(contact) | rule.share(weight);
         let look = Look { now, fingerprint, weight };
         // There is a record for every source; without one there is no evidence either.
         self.with_record(now, source, |record| record.observe(look, rule)).unwrap_or(Standing::Watched(0))
     }
 
-    /// Counts `source` as blocked until then, whatever is known of it: at start, for blocks the kernel already has.
-    pub fn set_blocked(&self, now: Moment, source: Source, until: Moment) {
+    /// Counts `source` as blocked until then, whatever is known of it: at start, for blocks the kernel already has. A block
+    /// longer than `rule` gives counts as one of its length: so it is known when it was set.
+    pub fn set_blocked(&self, now: Moment, source: Source, until: Moment, rule: &Threshold) {
+        let until = until.min(now.plus(rule.block));
         self.with_record(now, source, |record| (record.last_seen, record.blocked_until) = (ticks(now), ticks(until)));
     }
 
-    /// Takes back that `source` is blocked, because the kernel did not take the block; its evidence stays.
+    /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays.
     pub fn unblock(&self, now: Moment, source: Source) {
         self.with_record(now, source, |record| record.blocked_until = 0);
+    }
+
+    /// Until when `source` is blocked, if it is.
+    #[must_use]
+    pub fn blocked_until(&self, now: Moment, source: Source) -> Option<Moment> {
+        let hash = self.hasher.hash_one(source);
+        let shard = self.shards.get(low_bits(hash, SHARDS))?;
+        let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.get(low_bits(hash.rotate_left(32), buckets.len()))?;
+        let until = bucket.0.iter().find(|record| record.is_of(source))?.blocked_until;
+        drop(buckets);
+        (until > ticks(now)).then(|| moment(until))
     }
 
     /// All sources that are blocked at `now`, with the ends of their blocks; in no order. One shard is locked at a time.
@@ -179,7 +193,7 @@ impl ScanTable {
         Some(act(buckets.get_mut(at)?.record_of(source, now)?))
     }
 
-    /// Of 24 bits, above an octet that is free.
+    /// With the weight's bits free.
     fn fingerprint(&self, contact: &Contact) -> u32 {
         let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
         u32::from_le_bytes([a, b, c, d]) & !WEIGHT
@@ -196,12 +210,11 @@ fn low_bits(hash: u64, below: usize) -> usize {
 impl Bucket {
     /// The record of `source`: its own, or a free one, or the one that is forgotten for it.
     fn record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
-        let (network, prefix) = source.parts();
-        let (high, low) = halves(network.to_bits());
-        let found = self.0.iter().position(|r| r.network == [high, low] && r.prefix == prefix);
-        if let Some(at) = found {
+        if let Some(at) = self.0.iter().position(|record| record.is_of(source)) {
             return self.0.get_mut(at);
         }
+        let (network, prefix) = source.parts();
+        let (high, low) = halves(network.to_bits());
         let victim = self.0.iter_mut().min_by_key(|record| record.rank(now))?;
         *victim = Record { network: [high, low], prefix, ..Record::zeroed() };
         Some(victim)
@@ -214,6 +227,12 @@ fn halves(bits: u128) -> (u64, u64) {
 }
 
 impl Record {
+    fn is_of(&self, source: Source) -> bool {
+        let (network, prefix) = source.parts();
+        let (high, low) = halves(network.to_bits());
+        self.network == [high, low] && self.prefix == prefix
+    }
+
     fn source(&self) -> Source {
         let [high, low] = self.network;
         Source::network(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)), self.prefix)
@@ -230,34 +249,48 @@ impl Record {
         self.last_seen = ticks(now);
         if self.blocked_until > ticks(now) {
             let until = moment(self.blocked_until);
-            let settled = now.plus(rule.block).since(until) > rule.settle;
-            return if settled && weight != Weight::Half {
-                self.offend(now, 1, rule)
-            } else {
-                Standing::Blocked(until)
+            return match weight {
+                _ if now.plus(rule.block).since(until) <= rule.settle => Standing::Blocked(until),
+                Weight::Full | Weight::Unserved => self.offend(now, 1, rule),
+                Weight::Half => self.observe_more(look, until, rule),
             };
         }
-        let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
-        self.remember(fingerprint, seconds(now));
-        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest.max(1));
-        let weights: u32 = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
-        let hits = u8::try_from(counting().count()).unwrap_or(u8::MAX);
-        if weights < u32::from(ENOUGH) {
-            return Standing::Watched(hits);
+        if self.blocked_until != 0 {
+            // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
+            (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], 0);
         }
-        self.offend(now, hits, rule)
+        let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
+        match self.count(fingerprint, seconds(now), oldest.max(1)) {
+            (hits, weights) if weights < ENOUGH => Standing::Watched(hits),
+            (hits, _) => self.offend(now, hits, rule),
+        }
+    }
+
+    /// Contacts of a blocked source that may be late segments: they make a new offence together, of those since the block alone.
+    fn observe_more(&mut self, look: Look, until: Moment, rule: &Threshold) -> Standing {
+        let set = Moment::from_start(until.since(Moment::from_start(rule.block)));
+        match self.count(look.fingerprint, seconds(look.now), seconds(set).saturating_add(1)) {
+            (_, weights) if weights < ENOUGH => Standing::Blocked(until),
+            (hits, _) => self.offend(look.now, hits, rule),
+        }
+    }
+
+    /// Remembers a contact; so many count since `oldest`, and weigh so much.
+    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32) -> (u8, u32) {
+        self.remember(fingerprint, second, oldest);
+        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest);
+        let weights = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
+        (u8::try_from(counting().count()).unwrap_or(u8::MAX), weights)
     }
 
     fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
-        let until = now.plus(rule.block);
-        // The block answers for this evidence: a source is not blocked twice for the same contacts.
-        (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], ticks(until));
-        Standing::Offender { hits, until }
+        self.blocked_until = ticks(now.plus(rule.block));
+        Standing::Offender { hits, until: moment(self.blocked_until) }
     }
 
     /// Notes a contact in its own place, or over the one made longest ago.
-    fn remember(&mut self, fingerprint: u32, second: u32) {
-        let same = |known: &&mut Remembered| known.second != 0 && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
+    fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) {
+        let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
         if let Some(known) = self.contacts.iter_mut().find(same) {
             // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
             *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };

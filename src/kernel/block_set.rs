@@ -4,12 +4,9 @@
 //! "add, delete, add" of one element, because a plain addition of an element that is there already leaves its
 //! old end in force on kernels before 6.12, and because a delete of one that is not there fails. No message
 //! carries `NLM_F_EXCL`: a duplicate would then abort the transaction, which takes milliseconds.
-//!
-//! **Bounded:** past its share of the operator's maximum, the block set longest ago makes room for the new one.
 
 #![expect(unsafe_code, reason = "libnftnl's set elements have no safe wrapper with a timeout")]
 
-use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io;
 use std::net::IpAddr;
@@ -20,12 +17,18 @@ use nftnl_sys as sys;
 
 use super::netlink::{Netfilter, Report};
 use crate::detect::source::Source;
-use crate::time::Moment;
 
 /// Name of the kernel set of IPv4 sources.
 pub const SET_V4: &str = "block4";
-/// Name of the kernel set of IPv6 sources: a network's first address stands for the network.
+/// Name of the kernel set of IPv6 sources that are one address: neighbours on our own links.
 pub const SET_V6: &str = "block6";
+/// Name of the kernel set of IPv6 sources that are networks; each by its first address, so that it can be a hash set.
+pub const SET_V6_NETWORKS: &str = "block6net";
+/// All of them.
+pub const SETS: [&str; 3] = [SET_V4, SET_V6, SET_V6_NETWORKS];
+
+/// As long as the config allows.
+const MAX_TABLE_NAME: usize = 31;
 
 /// A transaction is below 700 octets with the longest table name; libnftnl writes without asking for room.
 const BUFFER_WORDS: usize = 1024;
@@ -35,11 +38,9 @@ pub struct BlockSet {
     netfilter: Netfilter,
     v4: KernelSet,
     v6: KernelSet,
+    v6_networks: KernelSet,
     buffer: Box<[u32; BUFFER_WORDS]>,
     sequence: u32,
-    /// What we blocked, oldest first, with its end; never more than `max`.
-    blocks: VecDeque<(Source, Moment)>,
-    max: usize,
 }
 
 /// Why a block is not in the kernel.
@@ -60,65 +61,41 @@ pub enum BlockError {
 }
 
 impl BlockSet {
-    /// Opens a way to the sets of `table`, for at most `max` blocks.
-    pub fn open(table: &str, max: usize) -> io::Result<Self> {
+    /// Opens a way to the sets of `table`.
+    pub fn open(table: &str) -> io::Result<Self> {
+        if table.len() > MAX_TABLE_NAME {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         Ok(Self {
             v4: KernelSet::new(table, SET_V4)?,
             v6: KernelSet::new(table, SET_V6)?,
+            v6_networks: KernelSet::new(table, SET_V6_NETWORKS)?,
             netfilter: Netfilter::open()?,
             buffer: Box::new([0; BUFFER_WORDS]),
             sequence: 0,
-            blocks: VecDeque::with_capacity(max),
-            max,
         })
     }
 
-    /// Has the kernel drop what `source` initiates, from now until `until`. When this returns, it does.
-    pub fn add(&mut self, now: Moment, source: &Source, until: Moment) -> Result<(), BlockError> {
-        self.make_room(now);
-        let lasts = until.since(now);
-        let mut added = self.transact(source, lasts, &Step::REFRESH);
-        // The set may be smaller than we asked for: kernel 6.1, for one, keeps the size it was first made with.
-        if added == Err(BlockError::SetFull) {
-            self.lift_oldest();
-        }
-        if added.is_err() {
-            // Or the element ended between "add" and "delete", which then fails; now it is not there.
-            added = self.transact(source, lasts, &Step::REFRESH);
-        }
-        if added.is_ok() {
-            self.blocks.push_back((*source, until));
-        }
-        added
-    }
-
-    /// Counts a block that the kernel has already.
-    pub fn adopt(&mut self, now: Moment, source: Source, until: Moment) {
-        self.make_room(now);
-        self.blocks.push_back((source, until));
-    }
-
-    /// Forgets the blocks that have run out, and lifts the oldest one if there would be too many.
-    fn make_room(&mut self, now: Moment) {
-        while self.blocks.front().is_some_and(|(_, until)| *until <= now) {
-            self.blocks.pop_front();
-        }
-        if self.blocks.len() >= self.max {
-            self.lift_oldest();
+    /// Has the kernel drop what `source` initiates, for so long from now. When this returns, it does.
+    pub fn add(&mut self, source: &Source, lasts: Duration) -> Result<(), BlockError> {
+        let added = self.transact(source, lasts, &Step::REFRESH);
+        match added {
+            Ok(()) | Err(BlockError::SetFull) => added,
+            // An element that ends between "add" and "delete" makes the delete fail; the second time it is not there.
+            Err(_) => self.transact(source, lasts, &Step::REFRESH),
         }
     }
 
-    fn lift_oldest(&mut self) {
-        if let Some((source, _)) = self.blocks.pop_front() {
-            // It fails where the operator was faster: the element is gone, as it should be.
-            let (Ok(()) | Err(_)) = self.transact(&source, Duration::ZERO, &[Step::Delete]);
-        }
+    /// Lifts a block; an error, if there is none.
+    pub fn lift(&mut self, source: &Source) -> Result<(), BlockError> {
+        self.transact(source, Duration::ZERO, &[Step::Delete])
     }
 
     fn transact(&mut self, source: &Source, lasts: Duration, steps: &[Step]) -> Result<(), BlockError> {
         let set = match source.address() {
             IpAddr::V4(v4) => self.v4.holding(&v4.octets(), lasts),
-            IpAddr::V6(v6) => self.v6.holding(&v6.octets(), lasts),
+            IpAddr::V6(v6) if source.is_host() => self.v6.holding(&v6.octets(), lasts),
+            IpAddr::V6(v6) => self.v6_networks.holding(&v6.octets(), lasts),
         };
         let first = self.sequence;
         let mut message = Writer { words: &mut self.buffer, used: 0, sequence: first };

@@ -8,10 +8,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use ipnet::Ipv6Net;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
+use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS, SETS};
 use super::ruleset::{self, Host, Method, Sctp};
-use super::{block_set, queue, xt_queue};
+use super::{queue, surroundings, xt_queue};
 use crate::config::Config;
 use crate::detect::source::Source;
 
@@ -22,7 +25,7 @@ pub enum NftError {
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
     /// We lack the right.
-    #[error("no right to change the ruleset: root or CAP_NET_ADMIN is needed")]
+    #[error("no right to change the ruleset: run it as root, through sudo, or with CAP_NET_ADMIN")]
     Forbidden,
     /// The table is there, and it is not ours.
     #[error("table inet {0} is not nftrap's, and stays as it is: choose another name with `table`")]
@@ -43,27 +46,37 @@ pub enum NftError {
     Listing(&'static str),
 }
 
-/// Loads the whole table, with nothing queued: one transaction, all or nothing.
-pub fn load(config: &Config) -> Result<(), NftError> {
-    refuse_foreign_table(&config.table)?;
-    run(&[ruleset::table(config, &host()), ruleset::disarm(config)].concat()).map(|_output| ())
-}
-
-/// Loads the whole table together with blocks, each with the time left to it: one transaction, so that none is ever missing.
-pub fn restore(config: &Config, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
-    let texts = [ruleset::table(config, &host()), ruleset::disarm(config), ruleset::blocks(config, blocks)];
+/// Loads the whole table, with nothing queued, together with blocks, each with the time left to it: one transaction, all or
+/// nothing.
+pub fn load(config: &Config, host: &Host, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
+    if owner(&config.table)? == Owner::SomebodyElse {
+        return Err(NftError::Foreign(config.table.clone()));
+    }
+    let texts = [ruleset::table(config, host), ruleset::disarm(config), ruleset::blocks(config, blocks)];
     run(&texts.concat()).map(|_output| ())
 }
 
-/// Whoever has a table of our name, but not our sets in it, has something of its own there.
-fn refuse_foreign_table(table: &str) -> Result<(), NftError> {
+/// Tells the kernel of new surroundings.
+pub fn refresh(config: &Config, host: &Host) -> Result<(), NftError> {
+    run(&ruleset::refresh(config, host)).map(|_output| ())
+}
+
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    We,
+    SomebodyElse,
+}
+
+/// Whose table it is: who has a table of our name, but not our sets in it, has something of its own there.
+fn owner(table: &str) -> Result<Owner, NftError> {
     let listing = match run_with(&["-t", "list", "table", "inet", table], "") {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Err(NftError::Refused(_)) => return Ok(()), // there is none
+        Err(NftError::Refused(_)) => return Ok(Owner::Nobody),
         Err(error) => return Err(error),
     };
-    let ours = [block_set::SET_V4, block_set::SET_V6].iter().all(|set| listing.contains(&format!("set {set} {{")));
-    if ours { Ok(()) } else { Err(NftError::Foreign(table.to_owned())) }
+    let ours = [SET_V4, SET_V6].iter().all(|set| listing.contains(&format!("set {set} {{")));
+    Ok(if ours { Owner::We } else { Owner::SomebodyElse })
 }
 
 /// Sends packets to the queues, by the way that this kernel has.
@@ -73,7 +86,8 @@ pub fn arm(config: &Config) -> Result<Method, NftError> {
         Err(NftError::Refused(reason)) => reason,
         Err(error) => return Err(error),
     };
-    run(&ruleset::disarm(config))?;
+    // What stands for an absent daemon would come first, and nothing would ever reach the queue.
+    run(&ruleset::clear(config))?;
     for i in 0..config.queue.count {
         let number = config.queue.first.saturating_add(i);
         xt_queue::append_rule(&config.table, &ruleset::queue_chain(i), number, config.fail_mode().no_daemon)
@@ -87,46 +101,114 @@ pub fn disarm(config: &Config) -> Result<(), NftError> {
     run(&ruleset::disarm(config)).map(|_output| ())
 }
 
-/// Removes what is ours. The table itself goes only if nobody in this namespace has packets queued: with its base chains the
-/// kernel would drop them, whoever they belong to.
-pub fn remove(config: &Config) -> Result<(), NftError> {
+/// Removes what is ours, and nothing else. The table itself goes only if nobody in this namespace has packets queued: with its
+/// base chains the kernel would drop them, whoever they belong to.
+pub fn remove(config: &Config) -> Result<Removed, NftError> {
+    match owner(&config.table)? {
+        Owner::Nobody => return Ok(Removed::Wholly),
+        Owner::SomebodyElse => return Err(NftError::Foreign(config.table.clone())),
+        Owner::We => {}
+    }
     let table = format!("inet {}", config.table);
-    let text = if queue::states().is_empty() {
-        format!("delete table {table}\n")
+    let (text, removed) = if queue::states().is_empty() {
+        (format!("delete table {table}\n"), Removed::Wholly)
     } else {
-        let sets = [block_set::SET_V4, block_set::SET_V6].map(|set| format!("flush set {table} {set}\n"));
-        format!("flush table {table}\n{}", sets.concat())
+        let sets = SETS.map(|set| format!("flush set {table} {set}\n"));
+        (format!("flush table {table}\n{}", sets.concat()), Removed::Emptied)
     };
-    run(&text).map(|_output| ())
+    run(&text).map(|_output| removed)
 }
 
-/// The blocks that the kernel has, with the time left to each. Elements without an end are the operator's, and left out.
-pub fn blocks(config: &Config) -> Result<Vec<(IpAddr, Duration)>, NftError> {
-    let mut found = Vec::new();
-    for set in [block_set::SET_V4, block_set::SET_V6] {
+/// How much of our table is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// All of it.
+    Wholly,
+    /// Rules and blocks; the table stays for the sake of somebody else's queues.
+    Emptied,
+}
+
+/// What the kernel has of ours.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// Blocks with the time left to each. Elements without an end are the operator's, and left out.
+    pub blocks: Vec<(Source, Duration)>,
+    /// So many elements fit into the smallest set. A kernel may keep the size that a set was first made with (6.1 does).
+    pub room: Option<u32>,
+}
+
+/// The blocks that the kernel has.
+pub fn blocks(config: &Config) -> Result<Blocks, NftError> {
+    let mut found = Blocks::default();
+    for set in SETS {
         let output = run_with(&["-j", "list", "set", "inet", &config.table, set], "")?;
-        found.extend(parse_elements(&output.stdout).ok_or(NftError::Listing(set))?);
+        let listed = parse_set(&output.stdout).ok_or(NftError::Listing(set))?;
+        found.room = found.room.into_iter().chain(listed.size).min();
+        let source = |address| match address {
+            IpAddr::V6(v6) if set == SET_V6_NETWORKS => Source::network(v6, config.detect.ipv6_prefix),
+            IpAddr::V4(_) | IpAddr::V6(_) => Source::host(address),
+        };
+        let ends = listed.elem.into_iter().filter_map(Element::end);
+        found.blocks.extend(ends.map(|(address, left)| (source(address), left)));
     }
     Ok(found)
 }
 
-fn parse_elements(json: &[u8]) -> Option<Vec<(IpAddr, Duration)>> {
-    let listing: Value = serde_json::from_slice(json).ok()?;
-    let set = listing.get("nftables")?.as_array()?.iter().find_map(|object| object.get("set"))?;
-    let elements = set.get("elem").and_then(Value::as_array);
-    Some(elements.into_iter().flatten().filter_map(|element| parse_element(element.get("elem")?)).collect())
+/// nft's JSON, as far as it matters; read straight into this, for there may be very many elements.
+#[derive(Deserialize)]
+struct Listing {
+    nftables: Vec<Object>,
 }
 
-fn parse_element(element: &Value) -> Option<(IpAddr, Duration)> {
-    let left = Duration::from_secs(element.get("expires")?.as_u64()?);
-    Some((element.get("val")?.as_str()?.parse().ok()?, left))
+#[derive(Deserialize)]
+struct Object {
+    set: Option<Set>,
 }
 
-/// What the ruleset must know of this namespace.
+#[derive(Deserialize)]
+struct Set {
+    size: Option<u32>,
+    #[serde(default)]
+    elem: Vec<Element>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element {
+    Timed { elem: Timed },
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Timed {
+    val: IpAddr,
+    expires: Option<u64>,
+}
+
+impl Element {
+    fn end(self) -> Option<(IpAddr, Duration)> {
+        match self {
+            Self::Timed { elem: Timed { val, expires } } => Some((val, Duration::from_secs(expires?))),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+fn parse_set(json: &[u8]) -> Option<Set> {
+    let listing: Listing = serde_json::from_slice(json).ok()?;
+    listing.nftables.into_iter().find_map(|object| object.set)
+}
+
+/// What the ruleset must know of this namespace; `on_link`: the networks of its links.
 #[must_use]
-pub fn host() -> Host {
+pub fn host(on_link: &[Ipv6Net]) -> Host {
     let spoken = Path::new("/proc/self/net/sctp").exists();
-    Host { ephemeral: ephemeral_ports(), sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown } }
+    Host {
+        ephemeral: ephemeral_ports(),
+        links: surroundings::links(on_link),
+        listening: surroundings::listening(),
+        sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown },
+    }
 }
 
 /// The ports that this namespace's own flows leave from; Linux's default where it cannot be read.
@@ -174,15 +256,17 @@ mod tests {
 
     #[test]
     fn blocks_are_read_with_the_time_left_and_the_operators_own_are_not() {
-        let json = br#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"set": {"family": "inet", "name": "block4",
+        let json = br#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"set": {"family": "inet", "name": "block4", "size": 9,
             "elem": [{"elem": {"val": "192.0.2.1", "timeout": 600, "expires": 42}}, "192.0.2.9"]}}]}"#;
-        let blocks = parse_elements(json).unwrap();
+        let set = parse_set(json).unwrap();
+        assert_eq!(set.size, Some(9));
+        let blocks: Vec<_> = set.elem.into_iter().filter_map(Element::end).collect();
         assert_eq!(blocks, vec![("192.0.2.1".parse().unwrap(), Duration::from_secs(42))]);
     }
 
     #[test]
     fn an_empty_set_has_no_blocks_and_nonsense_is_an_error() {
-        assert_eq!(parse_elements(br#"{"nftables": [{"set": {"name": "block4"}}]}"#), Some(Vec::new()));
-        assert_eq!(parse_elements(b"nothing"), None);
+        assert!(parse_set(br#"{"nftables": [{"set": {"name": "block4"}}]}"#).unwrap().elem.is_empty());
+        assert!(parse_set(b"nothing").is_none());
     }
 }

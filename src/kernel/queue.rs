@@ -36,8 +36,10 @@ pub enum Received {
     Packet(Message),
     /// Nothing, for a while.
     Nothing,
-    /// The kernel says that something was lost: a packet flushed before its verdict, a buffer overrun. No reason to stop.
-    Lost(io::Error),
+    /// The kernel had flushed a packet before our verdict on it came: as many reports as packets, and no reason to stop.
+    Flushed,
+    /// Anything else: no reason to stop either, if it does not go on and on.
+    Failed(io::Error),
 }
 
 /// Why a queue cannot be used.
@@ -83,7 +85,8 @@ impl Queue {
         match self.inner.recv() {
             Ok(message) => Received::Packet(message),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => Received::Nothing,
-            Err(error) => Received::Lost(error),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Received::Flushed,
+            Err(error) => Received::Failed(error),
         }
     }
 
@@ -167,7 +170,7 @@ pub fn owner(number: u16) -> Option<String> {
     let port = states().into_iter().find(|state| state.number == number)?.port;
     Some(match read(&format!("/proc/{port}/comm")) {
         Ok(name) => format!("process {port} ({})", name.trim_end()),
-        Err(_) => format!("netlink port {port}"),
+        Err(_) => format!("another program (netlink port {port})"),
     })
 }
 

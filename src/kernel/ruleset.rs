@@ -1,13 +1,14 @@
 //! The ruleset's text: `nft/nftrap.nft` with the config's values filled in. Pure: what runs it is in `kernel/nft.rs`.
 
 use std::fmt::Write as _;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::block_set::{SET_V4, SET_V6};
+use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS};
 use crate::config::{Config, Mode, NoDaemon, PortSet};
-use crate::detect::probe::HONEST_PROTOCOLS;
+use crate::detect::prefixes::Prefixes;
+use crate::detect::probe::{ANSWERING, HONEST_PROTOCOLS, TRACEROUTE};
 use crate::detect::source::Source;
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
@@ -15,8 +16,6 @@ const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 /// What nobody serves on purpose, at any port: TCP that no honest stack sends.
 const STEALTH: &str = "        tcp flags & (syn | rst | ack) == 0 goto spread\n        \
                        tcp flags & (fin | syn) == fin | syn goto spread";
-/// Source ports of UDP servers whose late answers must not be taken for a scan: the well-known ones, and SSDP, STUN, `IPsec` and mDNS.
-const ANSWERING: &str = "1-1023, 1900, 3478, 4500, 5353";
 /// Room in the kernel sets beside our own blocks: the operator's, and those that ran out and are not swept up yet.
 const SPARE_ELEMENTS: u32 = 65_536;
 
@@ -34,8 +33,21 @@ pub enum Method {
 pub struct Host {
     /// The ports that its own flows leave from.
     pub ephemeral: RangeInclusive<u16>,
+    /// The networks of its links, none of which overlaps another.
+    pub links: Prefixes,
+    /// The ports that its services listen on.
+    pub listening: Vec<Listening>,
     /// Whether anything here speaks SCTP: its ports have no socket that nftables could look for.
     pub sctp: Sctp,
+}
+
+/// A port that a program listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listening {
+    /// By its name, as nft takes it.
+    pub protocol: &'static str,
+    /// The port.
+    pub port: u16,
 }
 
 /// Whether a host speaks SCTP.
@@ -72,10 +84,30 @@ pub fn table(config: &Config, host: &Host) -> String {
         .replace("%size%", &config.block.max.saturating_add(SPARE_ELEMENTS).to_string())
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
         .replace("%ephemeral%", &format!("{}-{}", host.ephemeral.start(), host.ephemeral.end()))
-        .replace("%answering%", ANSWERING)
+        .replace("%answering%", &ranges(&ANSWERING))
+        .replace("%traceroute%", &ranges(&[TRACEROUTE]))
         .replace("%drop%", drop)
-        .replace("%elements%", &elements(config))
+        .replace("%elements%", &[elements(config), links(&host.links), served(&host.listening)].concat())
         .replace("%table%", &config.table)
+}
+
+/// What is to be told to the kernel when the surroundings change: the links' networks, and which ports are served.
+#[must_use]
+pub fn refresh(config: &Config, host: &Host) -> String {
+    let text = ["flush set inet %table% links6\n", &links(&host.links), &served(&host.listening)].concat();
+    text.replace("%table%", &config.table)
+}
+
+fn links(networks: &Prefixes) -> String {
+    format!("add element inet %table% links6 {{ {} }}\n", list(networks.v6()))
+}
+
+fn served(listening: &[Listening]) -> String {
+    let line = |listening: &Listening| {
+        let Listening { protocol, port } = listening;
+        format!("add element inet %table% served {{ {protocol} . {port} timeout 1d }}\n")
+    };
+    listening.iter().map(line).collect()
 }
 
 /// Sends the packets of every queue chain to its queue, by nftables' own statement.
@@ -89,6 +121,12 @@ pub fn arm(config: &Config) -> String {
         let chain = format!("inet {} {}", config.table, queue_chain(i));
         format!("flush chain {chain}\nadd rule {chain} counter queue num {number}{bypass}\n")
     })
+}
+
+/// Empties every queue chain: packets go on, for the moment that this lasts.
+#[must_use]
+pub fn clear(config: &Config) -> String {
+    per_queue(config, |i, _| format!("flush chain inet {} {}\n", config.table, queue_chain(i)))
 }
 
 /// Sends nothing to any queue: packets do what they do when no daemon listens.
@@ -108,7 +146,11 @@ pub fn disarm(config: &Config) -> String {
 pub fn blocks(config: &Config, blocks: &[(Source, Duration)]) -> String {
     let mut text = String::new();
     for (source, left) in blocks {
-        let set = if source.address().is_ipv4() { SET_V4 } else { SET_V6 };
+        let set = match source.address() {
+            IpAddr::V4(_) => SET_V4,
+            IpAddr::V6(_) if source.is_host() => SET_V6,
+            IpAddr::V6(_) => SET_V6_NETWORKS,
+        };
         let (table, address, seconds) = (&config.table, source.address(), left.as_secs().max(1));
         // Writing to a String does not fail.
         let (Ok(()) | Err(_)) = writeln!(text, "add element inet {table} {set} {{ {address} timeout {seconds}s }}");
@@ -147,6 +189,10 @@ fn elements(config: &Config) -> String {
     text
 }
 
+fn ranges(ranges: &[RangeInclusive<u16>]) -> String {
+    ranges.iter().cloned().collect::<PortSet>().to_string()
+}
+
 fn numbers(numbers: &[u8]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -159,23 +205,30 @@ fn list(prefixes: &[impl ToString]) -> String {
 mod tests {
     use super::*;
 
-    const HOST: Host = Host { ephemeral: 32_768..=60_999, sctp: Sctp::Unknown };
+    fn host() -> Host {
+        Host {
+            ephemeral: 32_768..=60_999,
+            links: Prefixes::new(&["fe80::/10".parse().unwrap()]),
+            listening: vec![Listening { protocol: "tcp", port: 143 }],
+            sctp: Sctp::Unknown,
+        }
+    }
 
     #[test]
     fn every_variable_of_the_template_is_filled_in() {
-        let text = table(&Config::default(), &HOST);
+        let text = table(&Config::default(), &host());
         assert!(!text.contains('%'), "{text}");
         assert!(text.contains("add element inet nftrap tcp_triggers { 1, 11, 15, 79, 111, "));
         assert!(text.contains("mod 2 vmap { 0 : goto queue0, 1 : goto queue1 }"));
-        assert!(text.contains("ip6 saddr & ffff:ffff:ffff:ffff:: @block6 goto openers"));
+        assert!(text.contains("ip6 saddr & ffff:ffff:ffff:ffff:: @block6net ip6 saddr != @links6 goto openers"));
     }
 
     #[test]
     fn observing_drops_nothing() {
         let config = Config { mode: Mode::Observe, ..Config::default() };
-        let dropping = |line: &&str| line.trim_end().ends_with("drop");
-        assert_eq!(table(&config, &HOST).lines().find(dropping), None);
-        assert!(table(&Config::default(), &HOST).lines().any(|line| dropping(&line)));
+        let dropping = |line: &&str| line.contains(" drop") && !line.trim_start().starts_with('#');
+        assert_eq!(table(&config, &host()).lines().find(dropping), None);
+        assert!(table(&Config::default(), &host()).lines().any(|line| dropping(&line)));
     }
 
     #[test]
@@ -188,7 +241,7 @@ mod tests {
     #[test]
     fn no_base_chain_and_no_table_is_ever_deleted() {
         let config = Config::default();
-        for text in [table(&config, &HOST), arm(&config), disarm(&config)] {
+        for text in [table(&config, &host()), arm(&config), disarm(&config)] {
             assert!(!text.contains("delete ") && !text.contains("destroy "), "{text}");
         }
     }
@@ -204,10 +257,13 @@ mod tests {
 
     #[test]
     fn blocks_go_to_their_familys_set_with_their_time() {
-        let sources = ["192.0.2.1", "2001:db8:1:2::"].map(|key| Source::of_key(key.parse().unwrap(), 64));
+        let host = |address: &str| Source::host(address.parse().unwrap());
+        let network = Source::network("2001:db8:1:2::".parse().unwrap(), 64);
+        let sources = [host("192.0.2.1"), network, host("2001:db8:1:2::")];
         let text = blocks(&Config::default(), &sources.map(|source| (source, Duration::from_millis(61_900))));
         let lines = [
             "add element inet nftrap block4 { 192.0.2.1 timeout 61s }",
+            "add element inet nftrap block6net { 2001:db8:1:2:: timeout 61s }",
             "add element inet nftrap block6 { 2001:db8:1:2:: timeout 61s }",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), lines);
@@ -218,7 +274,7 @@ mod tests {
         let mut config = Config::default();
         for (prefix, mask) in [(128, "& ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff @"), (48, "& ffff:ffff:ffff:: @")] {
             config.detect.ipv6_prefix = prefix;
-            assert!(table(&config, &HOST).contains(mask), "{mask}");
+            assert!(table(&config, &host()).contains(mask), "{mask}");
         }
     }
 }

@@ -11,6 +11,7 @@ use ipnet::{IpNet, Ipv6Net};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{SockaddrIn6, SockaddrStorage};
 
+use super::ruleset::Listening;
 use crate::detect::prefixes::Prefixes;
 
 /// Somebody who is never blocked, and why.
@@ -37,6 +38,55 @@ pub fn on_link_networks() -> io::Result<Vec<Ipv6Net>> {
 
 fn v6(address: Option<&SockaddrStorage>) -> Option<Ipv6Addr> {
     address?.as_sockaddr_in6().map(SockaddrIn6::ip)
+}
+
+/// The same as prefixes that do not overlap, with the link-local ones.
+#[must_use]
+pub fn links(on_link: &[Ipv6Net]) -> Prefixes {
+    const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+    Prefixes::new(&on_link.iter().copied().chain([LINK_LOCAL]).map(IpNet::from).collect::<Vec<_>>())
+}
+
+/// The ports that programs of this namespace listen on.
+#[must_use]
+pub fn listening() -> Vec<Listening> {
+    const LISTEN: &str = "0A";
+    const UNCONNECTED: &str = "07";
+    let mut found = Vec::new();
+    for (table, protocol, state) in
+        [("tcp", "tcp", LISTEN), ("tcp6", "tcp", LISTEN), ("udp", "udp", UNCONNECTED), ("udp6", "udp", UNCONNECTED)]
+    {
+        let ports = listening_ports(&read(&format!("/proc/self/net/{table}")), state);
+        found.extend(ports.into_iter().map(|port| Listening { protocol, port }));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// `/proc/net/tcp` and its kin: local and remote as `ADDRESS:PORT` in hex, then the state.
+fn listening_ports(table: &str, state: &str) -> Vec<u16> {
+    let port = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let (local, _, found) = (columns.next()?, columns.next()?, columns.next()?);
+        let (address, port) = local.split_once(':')?;
+        let outside = !hex_address(address)?.is_loopback();
+        u16::from_str_radix(port, 16).ok().filter(|_| found == state && outside)
+    };
+    table.lines().skip(1).filter_map(port).collect()
+}
+
+/// Words of 32 bits, each in the machine's own order.
+fn hex_address(digits: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(digits.get(at..at.checked_add(8)?)?, 16).ok().map(u32::to_ne_bytes);
+    match digits.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let octets: [u8; 16] = [word(0)?, word(8)?, word(16)?, word(24)?].concat().try_into().ok()?;
+            Some(IpAddr::from(octets).to_canonical())
+        }
+        _ => None,
+    }
 }
 
 /// All whom we depend on, each once. What cannot be read names nobody.
@@ -174,6 +224,20 @@ mod tests {
             addresses(&["192.0.2.123"])
         );
         assert_eq!(timesyncd_servers("[Time]\n#NTP=\nNTP=192.0.2.1 time.example 2001:db8::123\n").len(), 2);
+    }
+
+    #[test]
+    fn only_who_listens_to_others_serves() {
+        let table = "  sl  local_address rem_address   st\n\
+                     0: 010200C0:0016 070033C6:D431 01 00000000:00000000\n\
+                     1: 00000000:008F 00000000:0000 0A 00000000:00000000\n\
+                     2: 0100007F:006F 00000000:0000 0A 00000000:00000000\n\
+                     3: x:y\n";
+        assert_eq!(listening_ports(table, "0A"), [143]);
+        let table = "head\n0: 00000000000000000000000000000000:0016 0:0 0A\n\
+                     1: 00000000000000000000000001000000:006F 0:0 0A\n\
+                     2: 0000000000000000FFFF00000100007F:0070 0:0 0A\n";
+        assert_eq!(listening_ports(table, "0A"), [22]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Looks whether our table is still there: other tools flush the whole ruleset, and take it with theirs. One small message
+//! Looks whether our sets are still there: other tools flush the whole ruleset, and take it with theirs. One small message
 //! and its answer; who asks how often is the daemon's business.
 
 use std::io;
 
+use super::block_set::SET_V4;
 use super::netlink::Netfilter;
 
-/// Asks the kernel for one table of family `inet`.
+/// Asks the kernel for one set of one table of family `inet`. Somebody else's table of our name does not have it.
 pub struct Watch {
     netfilter: Netfilter,
     request: Vec<u8>,
@@ -17,7 +18,7 @@ impl Watch {
         Ok(Self { netfilter: Netfilter::open()?, request: request(table) })
     }
 
-    /// Whether the table is gone. A kernel that does not answer gives no reason to think so.
+    /// Whether the set is gone, and with it most likely the table. A kernel that does not answer gives no reason to think so.
     pub fn is_gone(&self) -> io::Result<bool> {
         self.netfilter.send(&self.request)?;
         let mut gone = false;
@@ -28,24 +29,29 @@ impl Watch {
     }
 }
 
-/// `NFT_MSG_GETTABLE` with the table's name (`linux/netfilter/nf_tables.h`), and a report asked for.
+const NFTA_SET_TABLE: u16 = 1;
+const NFTA_SET_NAME: u16 = 2;
+
+/// `NFT_MSG_GETSET` with the table's and the set's name (`linux/netfilter/nf_tables.h`), and a report asked for.
 fn request(table: &str) -> Vec<u8> {
     let narrow = |number: i32| u16::try_from(number).unwrap_or(0);
-    let kind = narrow((libc::NFNL_SUBSYS_NFTABLES << 8) | libc::NFT_MSG_GETTABLE);
+    let kind = narrow((libc::NFNL_SUBSYS_NFTABLES << 8) | libc::NFT_MSG_GETSET);
     let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
     let family = u8::try_from(libc::NFPROTO_INET).unwrap_or(0);
-    let name = [table.as_bytes(), &[0]].concat();
-    let attribute = u16::try_from(name.len().saturating_add(4)).unwrap_or(u16::MAX);
 
     let mut body = Vec::new();
     body.extend(kind.to_ne_bytes());
     body.extend(flags.to_ne_bytes());
     body.extend([0; 8]); // sequence number and port: there is one request at a time
     body.extend([family, 0, 0, 0]);
-    body.extend(attribute.to_ne_bytes());
-    body.extend(1_u16.to_ne_bytes()); // NFTA_TABLE_NAME
-    body.extend(name);
-    body.resize(body.len().next_multiple_of(4), 0);
+    for (number, text) in [(NFTA_SET_TABLE, table), (NFTA_SET_NAME, SET_V4)] {
+        let length = u16::try_from(text.len().saturating_add(5)).unwrap_or(u16::MAX); // a header of 4, and a zero
+        body.extend(length.to_ne_bytes());
+        body.extend(number.to_ne_bytes());
+        body.extend(text.as_bytes());
+        body.push(0);
+        body.resize(body.len().next_multiple_of(4), 0);
+    }
     let length = u32::try_from(body.len().saturating_add(4)).unwrap_or(u32::MAX);
     [length.to_ne_bytes().as_slice(), &body].concat()
 }

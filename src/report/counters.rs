@@ -1,6 +1,5 @@
 //! What was done, in numbers. Each worker has its own, so that counting costs no worker another's time.
 
-use std::fmt;
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,17 +81,5 @@ impl Add for Totals {
             lost: self.lost.wrapping_add(other.lost),
             facts_lost: self.facts_lost.wrapping_add(other.facts_lost),
         }
-    }
-}
-
-/// As a log line's tail.
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = self;
-        write!(
-            f,
-            "packets={packets} accepted={accepted} dropped={dropped} blocks={blocks} block_failures={block_failures} \
-             unreadable={unreadable} panics={panics} lost={lost} facts_lost={facts_lost}"
-        )
     }
 }

@@ -10,6 +10,8 @@ use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Record};
 use serde_json::Map;
 
+use super::outlet::{self, Drain};
+
 /// Form of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -22,17 +24,23 @@ pub enum LogFormat {
 
 /// Sets up the log, once; `RUST_LOG` can ask for more or less than `info`.
 #[expect(clippy::disallowed_methods, reason = "systemd says by a variable that standard error leads to its journal")]
-pub fn set_up(format: LogFormat) {
+pub fn set_up(format: LogFormat) -> io::Result<Drain> {
+    let (outlet, drain) = outlet::start()?;
     let journal = std::env::var("JOURNAL_STREAM").is_ok() && !io::stderr().is_terminal();
     let colour = io::stderr().is_terminal() && std::env::var("NO_COLOR").is_err();
     let mut builder = Builder::new();
-    builder.filter_level(LevelFilter::Info).parse_default_env().target(Target::Stderr);
+    builder
+        .filter_level(LevelFilter::Info)
+        .parse_default_env()
+        .filter_module("mnl", LevelFilter::Warn)
+        .target(Target::Pipe(Box::new(outlet)));
     match format {
         LogFormat::Json => builder.format(write_json),
         LogFormat::Text if journal => builder.format(write_journal),
         LogFormat::Text => builder.format(move |out, record| write_text(out, record, colour)),
     };
     builder.init();
+    Ok(drain)
 }
 
 fn now() -> String {

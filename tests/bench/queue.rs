@@ -25,7 +25,6 @@ use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
 use nftrap::detect::table::{ScanTable, Seeds, Threshold};
 use nftrap::kernel::block_set::BlockSet;
-use nftrap::kernel::clock::Clock;
 use nftrap::kernel::nft;
 use nftrap::kernel::queue::{Queue, Received, Verdict};
 use nftrap::time::Moment;
@@ -89,7 +88,7 @@ fn bare_loop(lab: &Lab) -> f64 {
     (config.queue.count, config.queue.length) = (1, 65_536);
     let stop = AtomicBool::new(false);
     let mut queue = lab.server.run(|| {
-        nft::load(&config).expect("load the ruleset");
+        nft::load(&config, &nft::host(&[]), &[]).expect("load the ruleset");
         let queue = Queue::open(config.queue.first, config.queue.length, QueueFull::Open).expect("open the queue");
         nft::arm(&config).expect("arm the ruleset");
         queue
@@ -111,8 +110,8 @@ fn accept_all(queue: &mut Queue, stop: &AtomicBool) -> f64 {
                 packets += 1;
                 queue.verdict(message, Verdict::Accept).expect("a verdict");
             }
-            Received::Nothing | Received::Lost(_) if stop.load(Ordering::Relaxed) => break,
-            Received::Nothing | Received::Lost(_) => {}
+            Received::Nothing | Received::Flushed | Received::Failed(_) if stop.load(Ordering::Relaxed) => break,
+            Received::Nothing | Received::Flushed | Received::Failed(_) => {}
         }
     }
     (thread_ns() - start) / f64::from(packets)
@@ -136,10 +135,9 @@ fn thread_ns() -> f64 {
 fn block_additions(lab: &Lab) {
     let config = Config::default();
     lab.server.run(|| {
-        nft::load(&config).expect("load the ruleset");
-        let clock = Clock::start();
-        let mut set = BlockSet::open(&config.table, BLOCKS as usize * 2).expect("open the sets");
-        let mut times: Vec<f64> = (0..BLOCKS).map(|n| add_one(&mut set, clock, source(n))).collect();
+        nft::load(&config, &nft::host(&[]), &[]).expect("load the ruleset");
+        let mut set = BlockSet::open(&config.table).expect("open the sets");
+        let mut times: Vec<f64> = (0..BLOCKS).map(|n| add_one(&mut set, source(n))).collect();
         times.sort_by(f64::total_cmp);
         let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
         println!("one block into the set   nftrap p50 {p50:.1} µs, p99 {p99:.1} µs, with up to {BLOCKS} blocks there");
@@ -154,9 +152,9 @@ fn block_additions(lab: &Lab) {
     println!("                         `nft add element` p50 {nft:.0} µs");
 }
 
-fn add_one(set: &mut BlockSet, clock: Clock, source: Source) -> f64 {
-    let (start, now) = (Instant::now(), clock.now());
-    set.add(now, &source, now.plus(Duration::from_secs(600))).expect("a block");
+fn add_one(set: &mut BlockSet, source: Source) -> f64 {
+    let start = Instant::now();
+    set.add(&source, Duration::from_secs(600)).expect("a block");
     start.elapsed().as_secs_f64() * 1e6
 }
 

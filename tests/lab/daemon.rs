@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::netns::Namespace;
@@ -40,7 +41,9 @@ impl<'lab> Daemon<'lab> {
         let mut command = nftrap();
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
-        let log = Log::of(child.stderr.take().expect("its log"));
+        let stderr = child.stderr.take().expect("its log");
+        fcntl_setpipe_size(&stderr, 4096).expect("a pipe that is soon full, when nobody reads");
+        let log = Log::of(stderr);
         let table = config.lines().find_map(|line| line.strip_prefix("table = "));
         let table = table.map_or("nftrap", |name| name.trim_matches('"')).to_owned();
         Self { namespace, child, log, table, _config: file }
@@ -49,6 +52,11 @@ impl<'lab> Daemon<'lab> {
     /// Returns the first line of the log that holds `text`, when there is one; panics when none comes.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
         self.log.wait_for(text).unwrap_or_else(|| panic!("the log never said `{text}`"))
+    }
+
+    /// Leaves its log unread from now on.
+    pub(crate) fn stop_reading(&self) {
+        self.log.unread.store(true, Ordering::Relaxed);
     }
 
     /// How many lines of the log hold `text`.
@@ -70,11 +78,13 @@ impl<'lab> Daemon<'lab> {
     }
 
     fn element(&self, key: &str) -> Option<String> {
-        let set = if key.contains(':') { "block6" } else { "block4" };
+        let sets: &[&str] = if key.contains(':') { &["block6net", "block6"] } else { &["block4"] };
         let key = format!("{{ {key} }}");
-        let (found, said) = self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
-        assert!(found || said.contains("No such file"), "nft could not look for {key} in {set}: {said}");
-        found.then_some(said)
+        sets.iter().find_map(|set| {
+            let (found, said) = self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+            assert!(found || said.contains("No such file"), "nft could not look for {key} in {set}: {said}");
+            found.then_some(said)
+        })
     }
 
     /// Whether its table is in the kernel.
@@ -85,6 +95,18 @@ impl<'lab> Daemon<'lab> {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("send nftrap a signal");
+    }
+
+    /// Stops it in the middle of what it does; it can be ended, or sent on with `Signal::CONT`.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id());
+        wait_until("each thread of nftrap stands still", || {
+            let threads = fs::read_dir(&threads).expect("its threads");
+            threads
+                .map(|thread| thread.expect("a thread").path().join("status"))
+                .all(|status| fs::read_to_string(status).is_ok_and(|status| status.contains("State:\tT")))
+        });
     }
 
     /// Ends it with a signal: how it ended, and how long that took.
@@ -128,6 +150,7 @@ impl<'lab> Daemon<'lab> {
 
 impl Drop for Daemon<'_> {
     fn drop(&mut self) {
+        self.log.unread.store(false, Ordering::Relaxed);
         // Both fail only for a process that is gone already.
         drop(self.child.kill());
         drop(self.child.wait());
@@ -173,6 +196,7 @@ impl Drop for ConfigFile {
 struct Log {
     lines: Mutex<Lines>,
     more: Condvar,
+    unread: AtomicBool,
 }
 
 #[derive(Default)]
@@ -188,10 +212,17 @@ impl Log {
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 collector.change(|lines| lines.all.push(line));
+                collector.wait_while_unread();
             }
             collector.change(|lines| lines.ended = true);
         });
         log
+    }
+
+    fn wait_while_unread(&self) {
+        while self.unread.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Lines)) {

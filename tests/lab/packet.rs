@@ -68,6 +68,11 @@ pub(crate) fn syns_behind_extension_headers(from: Endpoint, to: Endpoint) -> [Ve
     ]
 }
 
+/// A packet of any protocol.
+pub(crate) fn other(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ip(from, to, protocol, payload)
+}
+
 fn tcp_segment(from: Endpoint, to: Endpoint, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut segment = [from.1.to_be_bytes(), to.1.to_be_bytes()].concat();
     segment.extend_from_slice(&0x1234_5678_u32.to_be_bytes());

@@ -54,6 +54,20 @@ fn a_full_set_gives_up_its_oldest_block() {
 }
 
 #[test]
+fn blocks_of_an_earlier_daemon_count_towards_the_maximum() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let config = format!("{ONE_QUEUE}[block]\nmax = 1024\n");
+    let mut daemon = Daemon::start(&lab.server, &config);
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    daemon.end(Signal::KILL);
+
+    let daemon = Daemon::start(&lab.server, &config);
+    forge(&lab, 0..1024);
+    wait_until("the earlier daemon's block makes room", || !daemon.blocks("10.1.0.2"));
+}
+
+#[test]
 fn what_does_not_fit_into_a_queue_passes() {
     fills_the_queue("open", Answer::Refused);
 }
@@ -68,7 +82,7 @@ fn fills_the_queue(queue_full: &str, answer: Answer) {
     let service = lab.server.serve(server(22));
     let config = format!("{ONE_QUEUE}length = 16\n[fail]\nqueue_full = \"{queue_full}\"\n");
     let daemon = Daemon::start(&lab.server, &config);
-    daemon.signal(Signal::STOP);
+    daemon.freeze();
     for host in 100..140 {
         lab.probe(routed(host), SERVER, 111);
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
-use crate::lab::hosts::{GATEWAY, Lab, SERVER6, routed, routed6, server};
+use crate::lab::hosts::{GATEWAY, Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::wire::Answer;
 
 #[test]
@@ -47,3 +47,27 @@ fn a_gateway_leaves_what_it_does_not_protect_alone() {
     lab.probe(routed(2), "10.2.0.9".parse().unwrap(), 111);
     daemon.wait_for_line("blocked source=10.1.0.2 ");
 }
+
+#[test]
+fn a_port_that_a_gateway_publishes_is_no_trap() {
+    let Some(lab) = Lab::with_gateway() else { return };
+    let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
+    gateway.nft_load(PUBLISHED);
+    let service = lab.server.serve(server(143));
+    let config = format!("{ONE_QUEUE}[protect]\ndestinations = [\"10.2.0.0/24\"]\n");
+    let daemon = Daemon::start(gateway, &config);
+
+    assert_eq!(lab.attacker.knock(routed(2), SocketAddr::new(GATEWAY, 8143)), Answer::Open);
+    assert_eq!(service.clients(), [routed(2)]);
+    lab.settle(&daemon, GATEWAY);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+
+    lab.probe(routed(3), SERVER, 143);
+    daemon.wait_for_line("blocked source=10.1.0.3 ");
+}
+
+const PUBLISHED: &str = "\
+table ip nat {
+    chain publish { type nat hook prerouting priority dstnat; tcp dport 8143 dnat to 10.2.0.1:143; }
+}
+";

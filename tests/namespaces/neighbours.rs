@@ -75,3 +75,19 @@ fn a_neighbour_that_asks_everybody_is_no_scanner() {
     daemon.wait_for_line("blocked source=10.2.0.2 ");
     assert!(!daemon.blocks(&routed(2).to_string()));
 }
+
+#[test]
+fn the_first_address_of_our_own_network_is_a_neighbour_like_any_other() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let service = SocketAddr::new(SERVER6, 22);
+    let _service = lab.server.serve(service);
+    let daemon = Daemon::start(&lab.server, "");
+    // A forged one, by the look of it: the router's anycast address (RFC 4291 §2.6.1), and the network's name.
+    lab.probe("fd00:f::".parse().unwrap(), SERVER6, 111);
+    daemon.wait_for_line("blocked source=fd00:f:: ");
+    lab.probe("fe80::".parse().unwrap(), SERVER6, 111);
+    daemon.wait_for_line("blocked source=fe80:: ");
+    for neighbour in ["fd00:f::2", "fd00:f::fe"] {
+        assert_eq!(lab.attacker.knock(neighbour.parse::<IpAddr>().unwrap(), service), Answer::Open, "{neighbour}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Who may probe: the allow list, and observe mode.
 
+use rustix::process::Signal;
+
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::packet::{FIN, tcp, udp};
@@ -41,4 +43,8 @@ fn observe_mode_drops_nothing_and_says_once_what_it_would_have_done() {
     lab.settle(&daemon, SERVER);
     assert_eq!(daemon.lines_with("source=10.1.0.2 "), 1, "in:\n{}", daemon.log());
     assert!(!daemon.blocks("10.1.0.2"));
+    // A client whose first SYN is lost sends another, and sees nothing of it.
+    daemon.signal(Signal::USR1);
+    let counters = daemon.wait_for_line("counters ");
+    assert!(counters.contains(" dropped=0 "), "{counters}");
 }

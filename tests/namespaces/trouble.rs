@@ -3,7 +3,8 @@
 use rustix::process::Signal;
 
 use crate::lab::daemon::{Daemon, rules};
-use crate::lab::hosts::{GATEWAY, Lab, SERVER, routed, server};
+use crate::lab::hosts::{GATEWAY, Lab, SERVER, SERVER6, routed, routed6, server};
+use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 #[test]
@@ -104,3 +105,61 @@ table inet theirs {
     chain input { type filter hook input priority filter; policy accept; ip saddr @friends counter accept; }
 }
 ";
+
+#[test]
+fn an_absent_daemons_drop_does_not_keep_probes_from_a_present_one() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, "[fail]\nno_daemon = \"drop\"\n");
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=111");
+}
+
+#[test]
+fn a_second_daemon_with_the_same_table_is_refused_and_the_first_goes_on() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let first = Daemon::start(&lab.server, "");
+    let before = lab.server.ruleset();
+    let mut second = Daemon::launch(&lab.server, "[queue]\nfirst = 3200\n");
+    second.wait_for_line("guards table inet nftrap in this namespace already (process ");
+    assert_eq!(second.wait_for_end().0.code(), Some(1));
+    assert_eq!(lab.server.ruleset(), before);
+    lab.probe(routed(2), SERVER, 111);
+    first.wait_for_line("blocked source=10.1.0.2 port=111");
+}
+
+#[test]
+fn a_flushed_ruleset_is_back_with_its_blocks_and_somebody_elses_table_stays() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let mut daemon = Daemon::start(&lab.server, "on_exit = \"remove\"\n");
+    lab.probe(routed(2), SERVER, 111);
+    lab.probe(routed6(1, 2), SERVER6, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    daemon.wait_for_line("blocked source=fd00:1::");
+
+    lab.server.nft_load("flush ruleset");
+    daemon.wait_for_line("somebody removed our table: it is back, and so are the blocks blocks=2");
+    assert!(daemon.blocks("10.1.0.2") && daemon.blocks("fd00:1::"));
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 ");
+
+    lab.server.nft_load("flush ruleset; table inet nftrap { chain theirs { drop; }; }");
+    daemon.wait_for_line("it cannot be put back: trying on error=table inet nftrap is not nftrap's");
+    let (status, _) = daemon.end(Signal::TERM);
+    assert_eq!(status.code(), Some(1), "its table could not be removed: it has none");
+    assert!(lab.server.ruleset().contains("chain theirs"));
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_nobody_from_being_blocked() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let mut daemon = Daemon::start(&lab.server, "");
+    daemon.stop_reading();
+    for _ in 0..2000 {
+        daemon.signal(Signal::USR1);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    lab.probe(routed(2), SERVER, 111);
+    wait_until("the source is blocked", || daemon.blocks("10.1.0.2"));
+    let (status, _) = daemon.end(Signal::TERM);
+    assert!(status.success());
+}

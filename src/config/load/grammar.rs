@@ -19,7 +19,7 @@ use crate::config::{Config, Exempt, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, O
 pub(super) const KEYS: [(&str, &[&str]); 9] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
-    ("unserved", &["tcp", "udp", "except_tcp", "except_udp"]),
+    ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
     ("detect", &["threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
     ("block", &["time", "max"]),
     ("allow", &["sources", "automatic"]),
@@ -107,6 +107,7 @@ impl<'a> Reader<'a> {
             ("unserved", "udp") => put(&mut unserved.udp, ports(source, v, Protocol::Udp, self.services)),
             ("unserved", "except_tcp") => put(&mut unserved.except_tcp, ports(source, v, Protocol::Tcp, self.services)),
             ("unserved", "except_udp") => put(&mut unserved.except_udp, ports(source, v, Protocol::Udp, self.services)),
+            ("unserved", "after_boot") => source.set(&mut unserved.after_boot, v, duration(v, DAY, Grain::Any)),
             ("detect", "sensitivity") => source.set(&mut detect.sensitivity, v, choice(v, SENSITIVITY)),
             ("detect", "threshold") => source.set(&mut detect.threshold, v, number(v, 1..=MAX_THRESHOLD)),
             ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),

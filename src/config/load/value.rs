@@ -9,6 +9,7 @@ use toml::de::{DeInteger, DeValue};
 use super::problem::{Fault, nearest, quoted};
 use super::source::Value;
 
+const DAY: u64 = 86_400;
 /// The kernel allows 255; nobody reads more than this in a listing.
 const MAX_TABLE: usize = 31;
 
@@ -66,6 +67,116 @@ pub(super) fn choice<T: Copy, const N: usize>(value: &Value<'_>, words: [(&str, 
     })
 }
 
+/// Words of nft's own language, which it takes for no name (nft 1.0.6).
+const KEYWORDS: [&str; 106] = [
+    "add",
+    "all",
+    "and",
+    "accept",
+    "arp",
+    "bridge",
+    "chain",
+    "counter",
+    "create",
+    "ct",
+    "day",
+    "delete",
+    "describe",
+    "dnat",
+    "drop",
+    "dst",
+    "dup",
+    "dynamic",
+    "ecn",
+    "element",
+    "eq",
+    "exists",
+    "export",
+    "exthdr",
+    "fib",
+    "flags",
+    "flow",
+    "flowtable",
+    "flush",
+    "frag",
+    "fwd",
+    "ge",
+    "get",
+    "gt",
+    "handle",
+    "hook",
+    "hour",
+    "icmp",
+    "icmpv6",
+    "iif",
+    "iifname",
+    "import",
+    "inet",
+    "insert",
+    "ip",
+    "ip6",
+    "ipsec",
+    "jhash",
+    "jump",
+    "le",
+    "limit",
+    "list",
+    "log",
+    "lt",
+    "map",
+    "mark",
+    "masquerade",
+    "meta",
+    "meter",
+    "monitor",
+    "ne",
+    "netdev",
+    "notrack",
+    "numgen",
+    "oif",
+    "oifname",
+    "or",
+    "osf",
+    "policy",
+    "position",
+    "priority",
+    "queue",
+    "quota",
+    "random",
+    "reject",
+    "rename",
+    "replace",
+    "reset",
+    "return",
+    "rt",
+    "rule",
+    "ruleset",
+    "sctp",
+    "secmark",
+    "set",
+    "size",
+    "snat",
+    "socket",
+    "symhash",
+    "synproxy",
+    "table",
+    "tcp",
+    "th",
+    "time",
+    "timeout",
+    "tproxy",
+    "type",
+    "typeof",
+    "udp",
+    "udplite",
+    "undefine",
+    "update",
+    "vlan",
+    "vmap",
+    "xor",
+    "xt",
+];
+
 /// A name for our nftables table.
 pub(super) fn table(value: &Value<'_>) -> Result<String, Fault> {
     let help = "write a letter, then letters, digits or `_`, at most 31 in all";
@@ -75,7 +186,9 @@ pub(super) fn table(value: &Value<'_>) -> Result<String, Fault> {
     let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.len() <= MAX_TABLE;
-    if well_formed {
+    if KEYWORDS.contains(&name) {
+        Err(Fault::new(format!("{} is a word of nft's own language", quoted(name)), "choose another name"))
+    } else if well_formed {
         Ok(name.to_owned())
     } else {
         Err(Fault::new(format!("{} is no name for a table", quoted(name)), help))
@@ -105,7 +218,12 @@ pub(super) fn duration(value: &Value<'_>, most: Duration, grain: Grain) -> Resul
     let unreadable = |_| Fault::new(format!("{} is not a duration", quoted(text)), help);
     let duration = humantime::parse_duration(text).map_err(unreadable)?;
     if !(Duration::from_secs(1)..=most).contains(&duration) {
-        let help = format!("write a duration from 1s to {}", humantime::format_duration(most));
+        let most = if most.as_secs().is_multiple_of(DAY) {
+            format!("{}days", most.as_secs().wrapping_div(DAY))
+        } else {
+            humantime::format_duration(most).to_string()
+        };
+        let help = format!("write a duration from 1s to {most}");
         return Err(Fault::new(format!("{} is out of range", quoted(text)), help));
     }
     if grain == Grain::WholeSeconds && duration.subsec_nanos() != 0 {

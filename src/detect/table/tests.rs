@@ -55,15 +55,18 @@ fn an_offender_that_the_kernel_lets_through_offends_again() {
     assert_eq!(ask(0, 1, Weight::Full), Standing::Offender { hits: 1, until: at(60) });
     assert_eq!(ask(1, 2, Weight::Full), Standing::Blocked(at(60)), "sent before the block, perhaps");
     assert_eq!(ask(2, 3, Weight::Half), Standing::Blocked(at(60)), "a late segment, perhaps");
+    assert_eq!(ask(2, 3, Weight::Half), Standing::Blocked(at(60)), "the same again");
     assert_eq!(ask(2, 3, Weight::Full), Standing::Offender { hits: 1, until: at(62) });
     assert_eq!(ask(3, 4, Weight::Full), Standing::Blocked(at(62)));
+    assert_eq!(ask(5, 5, Weight::Half), Standing::Blocked(at(62)));
+    assert_eq!(ask(6, 6, Weight::Half), Standing::Offender { hits: 2, until: at(66) }, "two places: an ACK scan");
 }
 
 #[test]
 fn the_blocked_can_be_listed() {
     let table = ScanTable::new(1024, SEEDS);
     let v6 = Source::network("2001:db8:1:2::".parse().unwrap(), 64);
-    table.set_blocked(at(0), v6, at(90));
+    table.set_blocked(at(0), v6, at(90), &Threshold { block: Duration::from_secs(90), ..RULE });
     assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
     let mut listed = table.blocked(at(59));
     listed.sort_unstable_by_key(|(_, until)| *until);
@@ -153,6 +156,25 @@ fn a_block_that_the_kernel_refused_can_be_tried_again() {
     assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
     table.unblock(at(0), source(1));
     assert!(matches!(ask(&table, 1, 2, 1), Standing::Offender { .. }));
+}
+
+#[test]
+fn evidence_outlives_a_block_that_the_kernel_refused_and_no_other() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
+    assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
+    table.unblock(at(0), source(1));
+    assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
+    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
+}
+
+#[test]
+fn a_block_taken_over_counts_at_most_as_long_as_a_new_one() {
+    let table = ScanTable::new(1024, SEEDS);
+    table.set_blocked(at(0), source(1), at(1000), &RULE);
+    assert_eq!(table.blocked_until(at(0), source(1)), Some(at(60)));
+    assert_eq!(table.blocked_until(at(60), source(1)), None);
+    assert_eq!(table.blocked_until(at(0), source(2)), None);
 }
 
 #[test]

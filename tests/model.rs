@@ -1,0 +1,117 @@
+//! The scan table against a naive model that forgets nothing: while the table is not full, they agree on every packet.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a model that overflows fails the test")]
+
+use std::collections::HashMap;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use nftrap::detect::probe::{Contact, Protocol, Weight};
+use nftrap::detect::source::Source;
+use nftrap::detect::table::{ScanTable, Seeds, Standing, Threshold};
+use nftrap::time::Moment;
+
+/// Everything ever seen, in whole seconds.
+#[derive(Default)]
+struct Model {
+    /// By source and place: how heavy at most, and when last.
+    contacts: HashMap<(Source, Contact), (f64, u64)>,
+    blocked: HashMap<Source, u64>,
+}
+
+impl Model {
+    fn observe(
+        &mut self,
+        second: u64,
+        source: Source,
+        (contact, weight): (Contact, Weight),
+        rule: &Threshold,
+    ) -> Standing {
+        if let Some(until) = self.blocked.get(&source).copied().filter(|until| *until > second) {
+            let set = until - rule.block.as_secs();
+            if second - set <= rule.settle.as_secs() {
+                return Standing::Blocked(at(until));
+            }
+            if weight != Weight::Half {
+                return self.offend(second, source, 1, rule);
+            }
+            // Late segments, perhaps; but not those of several places, of which none was counted for the block.
+            let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), set + 1);
+            return if sum < 0.999 { Standing::Blocked(at(until)) } else { self.offend(second, source, hits, rule) };
+        }
+        if self.blocked.remove(&source).is_some() {
+            self.contacts.retain(|(who, _), _| *who != source);
+        }
+        let oldest = second.saturating_sub(rule.window.as_secs());
+        let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
+        if sum < 0.999 { Standing::Watched(hits) } else { self.offend(second, source, hits, rule) }
+    }
+
+    fn count(&mut self, second: u64, source: Source, (contact, share): (Contact, f64), oldest: u64) -> (f64, u8) {
+        self.contacts.retain(|(who, _), (_, last)| *who != source || *last >= oldest);
+        let entry = self.contacts.entry((source, contact)).or_insert((0.0, 0));
+        // Asked for in different ways, it weighs as the worst of them.
+        *entry = (entry.0.max(share), second);
+        let counting = self.contacts.iter().filter(|((who, _), _)| *who == source);
+        counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1))
+    }
+
+    fn offend(&mut self, second: u64, source: Source, hits: u8, rule: &Threshold) -> Standing {
+        self.blocked.insert(source, second + rule.block.as_secs());
+        Standing::Offender { hits, until: at(second + rule.block.as_secs()) }
+    }
+}
+
+fn share_of(weight: Weight, rule: &Threshold) -> f64 {
+    1.0 / f64::from(match weight {
+        Weight::Full => rule.contacts,
+        Weight::Half => rule.contacts + 1,
+        Weight::Unserved => rule.unserved,
+    })
+}
+
+fn at(second: u64) -> Moment {
+    Moment::from_start(Duration::from_secs(second))
+}
+
+/// Splitmix64: the same sequence on every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+#[test]
+fn the_table_agrees_with_a_model_that_forgets_nothing() {
+    for round in 0..60 {
+        let mut dice = Dice(round);
+        let rule = Threshold {
+            contacts: u8::try_from(1 + dice.below(7)).unwrap(),
+            unserved: u8::try_from(1 + dice.below(7)).unwrap(),
+            window: Duration::from_secs(1 + dice.below(600)),
+            block: Duration::from_secs(1 + dice.below(300)),
+            settle: Duration::from_secs(dice.below(3)),
+        };
+        let table = ScanTable::new(1 << 16, Seeds(round, !round));
+        let (mut model, mut second) = (Model::default(), 0);
+        for step in 0..3000 {
+            second += dice.below(4) * dice.below(20);
+            let source = Source::network(Ipv6Addr::from_bits(dice.below(12).into()), 128);
+            let place = Contact {
+                destination: [192, 0, 2, 1].into(),
+                protocol: [Protocol::Tcp, Protocol::Udp][usize::try_from(dice.below(2)).unwrap()],
+                port: u16::try_from(dice.below(12)).unwrap(),
+            };
+            let weight = [Weight::Full, Weight::Half, Weight::Unserved][usize::try_from(dice.below(3)).unwrap()];
+            let expected = model.observe(second, source, (place, weight), &rule);
+            let decided = table.observe(at(second), source, (&place, weight), &rule);
+            assert_eq!(decided, expected, "round {round}, step {step}, second {second}, {source}, {rule:?}");
+        }
+    }
+}
