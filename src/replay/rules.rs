@@ -10,21 +10,17 @@
 //! ([`REMOTE`]). Where the protected side is named, nothing outbound counts, as in the ruleset.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
 use super::flows::State;
 use super::hosts::{Basis, Sides};
 use super::seen::Seen;
 use super::survey::Survey;
 use crate::config::{Config, PortSet};
+use crate::detect::probe::{ANSWERING, TRACEROUTE};
 use crate::packet::{TcpFlags, Transport};
 
 /// Hosts choose their own flows' ports as they like, but not below this.
 const CLIENT_PORTS: u16 = 1024;
-/// UDP servers whose late answers must not be taken for a scan: beside the well-known, the ruleset's list.
-const ANSWERING: [u16; 4] = [1900, 3478, 4500, 5353];
-/// Where traceroute sends to.
-const TRACEROUTE: RangeInclusive<u16> = 33434..=33534;
 /// A client of one host asks it for web, mail, files and names; not for so many ports at once, and nobody answering.
 pub const DEPTH: u32 = 8;
 /// Shells, shares, desktops: SSH, Telnet, RPC, SMB, databases, RDP, ADB, VNC.
@@ -77,7 +73,7 @@ impl<'a> Rules<'a> {
         match seen.packet.transport {
             Transport::Tcp { to, flags, .. } => self.asks_tcp(to, flags),
             Transport::Udp { from, to } => {
-                let answers = to >= CLIENT_PORTS && ((1..CLIENT_PORTS).contains(&from) || ANSWERING.contains(&from));
+                let answers = to >= CLIENT_PORTS && ANSWERING.iter().any(|ports| ports.contains(&from));
                 !answers && !TRACEROUTE.contains(&to) && self.udp.contains(to)
             }
             // Which protocols honest hosts speak is the detector's knowledge.
