@@ -6,8 +6,8 @@
 //!                   (IP packets)  (a clock)  (conntrack) (the ruleset)
 //! ```
 //!
-//! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling; each table says who is
-//! forgotten first.
+//! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling, some 250 MB however long
+//! the capture is and whoever sends; each table says who is forgotten first.
 
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     } else {
         Sides { protected: protect.clone(), basis: Basis::Named }
     };
-    let mut judge = Judge::new(config, Rules::new(config, &sides, &survey), &hasher);
+    let mut judge = Judge::new(config, &sides, &survey, &hasher);
     let mut order = Order::new(order::WINDOW);
     let (_, _) = each_packet(
         &files,
@@ -141,7 +141,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(config: &Config, rules: Rules<'a>, hasher: &RandomState) -> Self {
+    fn new(config: &'a Config, sides: &'a Sides, survey: &'a Survey, hasher: &RandomState) -> Self {
         let detect = &config.detect;
         let detector = Detector {
             table: ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2))),
@@ -156,10 +156,11 @@ impl<'a> Judge<'a> {
             unserved_from: Moment::ZERO,
             allow: config.allow.clone(),
         };
-        // Whom this machine depends on has nothing to do with a capture.
+        // Whom this machine depends on has nothing to do with a capture; neighbours are there, too.
         let surroundings =
-            Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: Vec::new(), exempt: Prefixes::default() };
+            Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() };
         let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
+        let rules = Rules::new(config, sides, survey);
         Self { rules, flows, detector, surroundings, tally, now: Moment::ZERO }
     }
 

@@ -14,8 +14,8 @@ use crate::detect::probe::{Contact, Protocol};
 use crate::packet::TcpFlags;
 use crate::time::Moment;
 
-/// As many as a mid-size gateway's conntrack holds; some 100 bytes each.
-pub const MAX_FLOWS: usize = 1 << 19;
+/// More than the conntrack of most gateways holds; some 80 bytes each.
+pub const MAX_FLOWS: usize = 7 << 16;
 
 const SYN_SENT: Duration = Duration::from_secs(120);
 const ESTABLISHED: Duration = Duration::from_secs(5 * 24 * 3600);

@@ -1,8 +1,9 @@
 //! Who takes part in a capture: which hosts speak, which hear, and which side is the one to protect. Pure, bounded.
 //!
 //! Without `--protect` the side is guessed, for each family of addresses:
-//! * Private (RFC 1918, RFC 6598, ULA) and public addresses meet: the private ones are ours.
-//! * All are public, and one host (one /64) has a part in nearly every packet, and several peers: the recorder sat there.
+//! * Private (RFC 1918, RFC 6598, ULA) and public addresses meet: the private ones are ours, if they have a part in every other
+//!   packet; fewer are forged.
+//! * Else one host (one /64) has a part in nearly every packet, and several peers: the recorder sat there.
 //! * Else there are no two sides, and everybody is protected from everybody: within a network, or between two hosts.
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use super::sketch::Sketch;
 use crate::detect::prefixes::Prefixes;
 
 /// Hosts that are told apart; a forgotten one looks as if it neither spoke nor heard.
-pub const MAX_HOSTS: usize = 1 << 20;
+pub const MAX_HOSTS: usize = 7 << 17;
 /// With fewer peers, either end of the traffic could be the recorder's.
 pub const HUB_PEERS: u32 = 3;
 /// In per cent; the rest is chatter of neighbours.
@@ -61,6 +62,14 @@ pub enum Basis {
     Named,
     /// It was guessed: the rest of the world is outside.
     Guessed,
+}
+
+impl Sides {
+    /// The protected IPv6 networks, within which neighbours are told apart by address. All of IPv6 is no such network.
+    #[must_use]
+    pub fn links(&self) -> Vec<Ipv6Net> {
+        self.protected.v6().iter().filter(|net| net.prefix_len() > 0).copied().collect()
+    }
 }
 
 impl Hosts {
@@ -109,14 +118,17 @@ impl Hosts {
     fn local(&self, family: Family) -> Vec<IpNet> {
         let here: Vec<(IpAddr, Host)> =
             self.hosts.iter().filter(|(address, _)| family.has(**address)).map(|(a, h)| (*a, *h)).collect();
-        let scopes: Vec<_> = here.iter().map(|(address, _)| is_private(*address)).collect();
+        let private: u64 = here.iter().filter(|(address, _)| is_private(*address)).map(|(_, host)| host.packets).sum();
+        let ends: u64 = here.iter().map(|(_, host)| host.packets).sum();
+        let packets = ends.checked_div(2).unwrap_or(0); // every packet has two ends
         if here.is_empty() {
-            return Vec::new();
-        }
-        match (scopes.contains(&true), scopes.contains(&false)) {
-            (true, true) => family.private(),
-            (false, true) => vec![hub(&here, &self.hasher).unwrap_or_else(|| family.everything())],
-            (_, false) => vec![family.everything()],
+            Vec::new()
+        } else if private == ends {
+            vec![family.everything()]
+        } else if private >= packets.div_ceil(2) {
+            family.private()
+        } else {
+            vec![hub(&here, packets, &self.hasher).unwrap_or_else(|| family.everything())]
         }
     }
 
@@ -135,16 +147,13 @@ impl Host {
 }
 
 /// The network that has a part in nearly every packet, if there is exactly one and it has several peers.
-fn hub(hosts: &[(IpAddr, Host)], hasher: &RandomState) -> Option<IpNet> {
+fn hub(hosts: &[(IpAddr, Host)], packets: u64, hasher: &RandomState) -> Option<IpNet> {
     let mut networks: HashMap<IpNet, Host, RandomState> = HashMap::with_hasher(hasher.clone());
-    let mut ends: u64 = 0;
     for (address, host) in hosts {
         let known = networks.entry(network(*address)).or_default();
         known.packets = known.packets.saturating_add(host.packets);
         known.peers.merge(host.peers);
-        ends = ends.saturating_add(host.packets);
     }
-    let packets = ends.checked_div(2).unwrap_or(0); // every packet has two ends
     let share = packets.saturating_mul(HUB_SHARE).checked_div(100).unwrap_or(0);
     let mut hubs = networks.iter().filter(|(_, host)| host.packets >= share && host.peers.count() >= HUB_PEERS);
     let (hub, _) = hubs.next()?;
@@ -222,6 +231,14 @@ mod tests {
     fn private_addresses_are_protected_from_public_ones() {
         let guessed = guess(&[("10.0.0.1:1", "192.0.2.1:2"), ("10.0.0.2:1", "192.0.2.2:2")]);
         assert_eq!(guessed, "10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16");
+    }
+
+    #[test]
+    fn a_few_forged_private_sources_take_no_side() {
+        let peers: Vec<_> = (1..9).map(|i| format!("198.51.100.{i}:80")).collect();
+        let mut flows: Vec<_> = peers.iter().map(|peer| (peer.as_str(), "192.0.2.1:2")).collect();
+        flows.push(("10.1.2.3:4", "192.0.2.1:2"));
+        assert_eq!(guess(&flows), "192.0.2.1/32");
     }
 
     #[test]

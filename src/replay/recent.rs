@@ -21,7 +21,8 @@ pub struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    /// Empty, with room for `size` keys. Strangers choose the keys, so the hasher wants to be keyed.
+    /// Empty, with room for `size` keys: at best 7 times a power of two, for the two hash tables are then as full as they get
+    /// before they would double. Strangers choose the keys, so the hasher wants to be keyed.
     #[must_use]
     pub fn new(size: usize, hasher: &RandomState) -> Self {
         let map = || HashMap::with_hasher(hasher.clone());

@@ -31,10 +31,10 @@ use super::sketch::Sketch;
 use crate::detect::probe::{Contact, Protocol};
 use crate::packet::{TcpFlags, Transport};
 
-/// Places whose answers are remembered: an entry is some 50 bytes. A forgotten place looks unserved.
-pub const MAX_PLACES: usize = 1 << 20;
+/// Places whose answers are remembered: an entry takes some 30 bytes. A forgotten place looks unserved.
+pub const MAX_PLACES: usize = 7 << 17;
 /// Pairs of hosts whose ports are counted. A forgotten pair begins anew.
-pub const MAX_PAIRS: usize = 1 << 18;
+pub const MAX_PAIRS: usize = 7 << 15;
 /// TFTP requests that wait for their answer; a forgotten server looks unserved.
 pub const MAX_TRANSFERS: usize = 1 << 12;
 /// So many ports of one host: more than the sockets that one peer talks to (RTP and RTCP, both ways), fewer than any scan.

@@ -13,7 +13,7 @@ use crate::time::Moment;
 /// Offenders that are listed; those after them are counted. A forged flood makes as many as it likes.
 pub const MAX_OFFENDERS: usize = 1 << 17;
 /// Sources whose first probe is remembered until they offend. A forgotten one seems to begin anew.
-const MAX_SOURCES: usize = 1 << 18;
+const MAX_SOURCES: usize = 7 << 15;
 
 /// What was found out about sources.
 #[derive(Debug)]
