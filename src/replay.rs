@@ -6,7 +6,7 @@
 //!                   (IP packets)  (a clock)  (conntrack) (the ruleset)
 //! ```
 //!
-//! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling, some 250 MB however long
+//! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling, some 200 MB however long
 //! the capture is and whoever sends; each table says who is forgotten first.
 
 use std::hash::BuildHasher;
@@ -26,12 +26,14 @@ pub mod capture;
 pub mod flows;
 pub mod fragments;
 pub mod hosts;
+pub mod octets;
 pub mod order;
 pub mod recent;
 pub mod rules;
 #[cfg(test)]
 mod samples;
 pub mod seen;
+pub mod sides;
 pub mod sketch;
 pub mod survey;
 pub mod tally;
@@ -39,10 +41,10 @@ pub mod tally;
 use capture::{Capture, Fault, Frame, Framed};
 use flows::Flows;
 use fragments::{Fragments, Joined};
-use hosts::{Basis, Sides};
 use order::Order;
 use rules::Rules;
 use seen::Seen;
+use sides::{Basis, Sides};
 use survey::Survey;
 use tally::Tally;
 
@@ -106,7 +108,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
         progress(Progress { pass: 1, packets, of: None });
     });
     let sides = if protect.is_empty() {
-        survey.hosts.guess()
+        Sides::guess(&survey.hosts)
     } else {
         Sides { protected: protect.clone(), basis: Basis::Named }
     };

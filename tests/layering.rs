@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 16] = [
+const PURE: [&str; 18] = [
     "packet",
     "time",
     "detect",
@@ -16,10 +16,12 @@ const PURE: [&str; 16] = [
     "replay/flows",
     "replay/fragments",
     "replay/hosts",
+    "replay/octets",
     "replay/order",
     "replay/recent",
     "replay/rules",
     "replay/seen",
+    "replay/sides",
     "replay/sketch",
     "replay/survey",
     "replay/tally",

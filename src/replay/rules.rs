@@ -12,8 +12,8 @@
 use std::net::IpAddr;
 
 use super::flows::State;
-use super::hosts::{Basis, Sides};
 use super::seen::Seen;
+use super::sides::{Basis, Sides};
 use super::survey::Survey;
 use crate::config::{Config, PortSet};
 use crate::detect::probe::{ANSWERING, TRACEROUTE};

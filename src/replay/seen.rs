@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::capture::Reach;
+use super::octets::u16_at;
 use crate::detect::probe::{Contact, Protocol};
 use crate::packet::{self, Malformed, Packet, TcpFlags, Transport};
 
@@ -123,8 +124,8 @@ fn tcp_payload(bytes: &[u8]) -> Payload {
     let rest = || {
         let (protocol, at) = transport(bytes)?;
         let total = match bytes.first()? >> 4 {
-            4 => usize::from(number(bytes, 2)?),
-            _ => usize::from(number(bytes, 4)?).checked_add(V6_HEADER)?,
+            4 => usize::from(u16_at(bytes, 2)?),
+            _ => usize::from(u16_at(bytes, 4)?).checked_add(V6_HEADER)?,
         };
         let offset = usize::from(bytes.get(at.checked_add(12)?)? >> 4).checked_mul(4)?;
         (protocol == TCP).then(|| total.saturating_sub(at).saturating_sub(offset))
@@ -135,7 +136,7 @@ fn tcp_payload(bytes: &[u8]) -> Payload {
 /// A header that cannot be read counts as one with something behind it.
 fn udp_payload(bytes: &[u8]) -> Payload {
     let length = transport(bytes).filter(|(protocol, _)| *protocol == UDP);
-    match length.and_then(|(_, at)| number(bytes, at.checked_add(4)?)) {
+    match length.and_then(|(_, at)| u16_at(bytes, at.checked_add(4)?)) {
         Some(8) => Payload::None,
         Some(_) | None => Payload::Some,
     }
@@ -156,7 +157,7 @@ fn refused(bytes: &[u8]) -> Option<Contact> {
         UDP => Protocol::Udp,
         _ => return None,
     };
-    Some(Contact { destination: destination(cited)?, protocol, port: number(cited, at.checked_add(2)?)? })
+    Some(Contact { destination: destination(cited)?, protocol, port: u16_at(cited, at.checked_add(2)?)? })
 }
 
 fn destination(bytes: &[u8]) -> Option<IpAddr> {
@@ -164,10 +165,6 @@ fn destination(bytes: &[u8]) -> Option<IpAddr> {
         4 => Some(Ipv4Addr::from(*bytes.get(16..)?.first_chunk::<4>()?).into()),
         _ => Some(Ipv6Addr::from(*bytes.get(24..)?.first_chunk::<16>()?).into()),
     }
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk::<2>()?))
 }
 
 #[cfg(test)]

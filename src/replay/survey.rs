@@ -6,7 +6,7 @@
 //!
 //! | seen | means |
 //! |---|---|
-//! | SYN+ACK, or a segment with ACK from a well-known port | the sender's port is served |
+//! | SYN+ACK, or bytes over TCP from the lower port, or an ACK from a well-known one | the sender's port is served |
 //! | any UDP datagram | a socket is at its source port, which is what the ruleset's `socket` would find |
 //! | UDP to where a TFTP request came from | the TFTP port of its sender is served, though the answer has another |
 //! | a packet of another protocol | the sender speaks it |
@@ -72,7 +72,7 @@ impl Survey {
     #[must_use]
     pub fn new(hasher: &RandomState) -> Self {
         Self {
-            hosts: Hosts::new(hasher.clone()),
+            hosts: Hosts::new(hasher),
             places: Recent::new(MAX_PLACES, hasher),
             pairs: Recent::new(MAX_PAIRS, hasher),
             transfers: Recent::new(MAX_TRANSFERS, hasher),
@@ -114,11 +114,12 @@ impl Survey {
         if flags.any(TcpFlags::RST) {
             self.answer(origin, Answer::Refused);
         } else if flags.any(TcpFlags::ACK) {
-            // Without this limit every client's port would take up room; no client connects from so low.
-            if flags.any(TcpFlags::SYN) || from < WELL_KNOWN {
+            // Without these limits every client's port would take up room; few connect from a lower port than they go to.
+            let bytes = seen.payload == Payload::Some;
+            if flags.any(TcpFlags::SYN) || from < WELL_KNOWN || (bytes && from < to) {
                 self.answer(origin, Answer::Served);
             }
-            if seen.payload == Payload::Some && to < from {
+            if bytes && to < from {
                 self.answer(target, Answer::Used);
             }
         } else {

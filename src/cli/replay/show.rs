@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::replay::Outcome;
-use crate::replay::hosts::{Basis, Sides};
+use crate::replay::sides::{Basis, Sides};
 use crate::replay::tally::Offender;
 
 /// A table of offenders, then what was read and what to know of it.

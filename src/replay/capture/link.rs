@@ -1,5 +1,7 @@
 //! Link headers: a captured frame → the IP packet in it. Pure and total.
 
+use crate::replay::octets::u16_at;
+
 /// What a frame's first bytes are (the LINKTYPE_ numbers of tcpdump.org).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -83,7 +85,7 @@ fn ethernet(frame: &[u8]) -> Option<(&[u8], Reach)> {
 /// A type at `at`, and behind it what it says, be it within VLAN tags or a `PPPoE` session (RFC 2516).
 fn ethertype(frame: &[u8], mut at: usize) -> Option<&[u8]> {
     for _ in 0..=MAX_TAGS {
-        let kind = number(frame, at)?;
+        let kind = u16_at(frame, at)?;
         let payload = frame.get(at.checked_add(2)?..)?;
         match kind {
             IPV4 | IPV6 => return Some(payload),
@@ -96,12 +98,12 @@ fn ethertype(frame: &[u8], mut at: usize) -> Option<&[u8]> {
 }
 
 fn ppp(bytes: &[u8]) -> Option<&[u8]> {
-    matches!(number(bytes, 0)?, 0x0021 | 0x0057).then(|| bytes.get(2..))?
+    matches!(u16_at(bytes, 0)?, 0x0021 | 0x0057).then(|| bytes.get(2..))?
 }
 
 fn cooked2(frame: &[u8]) -> Option<(&[u8], Reach)> {
     let payload = frame.get(20..)?;
-    let bytes = match number(frame, 0)? {
+    let bytes = match u16_at(frame, 0)? {
         IPV4 | IPV6 => payload,
         tag if VLAN.contains(&tag) => ethertype(payload, 2)?,
         PPPOE => ppp(payload.get(6..)?)?,
@@ -113,10 +115,6 @@ fn cooked2(frame: &[u8]) -> Option<(&[u8], Reach)> {
 /// Packet type 1 is a broadcast, 2 a multicast.
 fn cooked_reach(frame: &[u8], at: usize) -> Reach {
     if matches!(frame.get(at), Some(1 | 2)) { Reach::Many } else { Reach::One }
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at.checked_add(1)?)?]))
 }
 
 #[cfg(test)]
