@@ -23,6 +23,7 @@ use crate::detect::{Decision, Detector, Triggers};
 use crate::time::Moment;
 
 pub mod capture;
+pub mod checksum;
 pub mod flows;
 pub mod fragments;
 pub mod hosts;

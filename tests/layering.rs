@@ -6,13 +6,14 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "packet",
     "time",
     "detect",
     "config/ports",
     "replay/capture/blocks",
     "replay/capture/link",
+    "replay/checksum",
     "replay/flows",
     "replay/fragments",
     "replay/hosts",

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ahash::RandomState;
 
+use super::checksum::Checksum;
 use super::recent::Recent;
 use super::seen::Seen;
 use super::sketch::Sketch;
@@ -26,6 +27,8 @@ pub struct Host {
     pub speaks: bool,
     /// Packets for it were recorded.
     pub hears: bool,
+    /// Some of its checksums are right: a wrong one is a broken packet, and not an unfinished one.
+    pub sums_up: bool,
     /// So many packets from it and to it.
     pub packets: u64,
     /// With whom.
@@ -44,6 +47,7 @@ impl Hosts {
         let (source, destination) = (seen.packet.source, seen.packet.destination);
         let host = self.hosts.entry(source, Host::default);
         host.speaks = true;
+        host.sums_up |= seen.checksum == Checksum::Right;
         host.meet(destination);
         if seen.is_for_one() {
             let host = self.hosts.entry(destination, Host::default);

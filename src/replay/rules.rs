@@ -11,6 +11,7 @@
 
 use std::net::IpAddr;
 
+use super::checksum::Checksum;
 use super::flows::State;
 use super::seen::Seen;
 use super::sides::{Basis, Sides};
@@ -58,7 +59,15 @@ impl<'a> Rules<'a> {
             return false;
         }
         self.is_stealth(seen)
-            || (self.asks(seen) && self.survey.unserved(seen) && (!outbound || self.goes_too_far(seen)))
+            || (!self.is_broken(seen)
+                && self.asks(seen)
+                && self.survey.unserved(seen)
+                && (!outbound || self.goes_too_far(seen)))
+    }
+
+    /// What conntrack finds broken, no stack would answer.
+    fn is_broken(&self, seen: &Seen) -> bool {
+        seen.checksum == Checksum::Wrong && self.survey.hosts.of(seen.packet.source).sums_up
     }
 
     fn is_stealth(&self, seen: &Seen) -> bool {
@@ -161,6 +170,14 @@ mod tests {
         ] {
             assert!(!named(&seen), "{seen:?}");
         }
+    }
+
+    #[test]
+    fn a_broken_packet_is_not_suspicious_if_its_source_can_do_better() {
+        let broken = Seen { checksum: Checksum::Wrong, ..udp(HEARD, "192.0.2.1:161") };
+        let right = Seen { checksum: Checksum::Right, ..udp(HEARD, "192.0.2.1:53") };
+        assert!(named(&broken), "all of them are wrong: addresses were rewritten");
+        assert!(!suspect(Basis::Named, &Config::default(), &[right], &broken));
     }
 
     #[test]

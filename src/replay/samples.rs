@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::capture::Reach;
+use super::checksum::Checksum;
 use super::seen::{Payload, Seen};
 use crate::packet::{Packet, TcpFlags, Transport};
 
@@ -39,5 +40,5 @@ fn seen(from: &str, to: &str, transport: impl FnOnce(u16, u16) -> Transport) -> 
     let [from, to]: [SocketAddr; 2] = [from, to].map(|end| end.parse().unwrap());
     let transport = transport(from.port(), to.port());
     let packet = Packet { source: from.ip(), destination: to.ip(), transport };
-    Seen { packet, reach: Reach::One, payload: Payload::None, refused: None }
+    Seen { packet, reach: Reach::One, payload: Payload::None, checksum: Checksum::Unknown, refused: None }
 }

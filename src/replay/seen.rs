@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::capture::Reach;
+use super::checksum::{self, Checksum};
 use super::octets::u16_at;
 use crate::detect::probe::{Contact, Protocol};
 use crate::packet::{self, Malformed, Packet, TcpFlags, Transport};
@@ -16,6 +17,8 @@ pub struct Seen {
     pub reach: Reach,
     /// Whether it carries bytes of an application.
     pub payload: Payload,
+    /// Whether its checksum is right; looked at in SYNs and short datagrams only.
+    pub checksum: Checksum,
     /// The place that this ICMP error says cannot be reached.
     pub refused: Option<Contact>,
 }
@@ -49,7 +52,17 @@ impl Seen {
                 (Payload::None, None)
             }
         };
-        Ok(Self { packet, reach, payload, refused })
+        let checksum = match packet.transport {
+            Transport::Tcp { flags, .. } if flags.any(TcpFlags::SYN) => checksum_of(bytes),
+            Transport::Udp { .. } => checksum_of(bytes),
+            Transport::Tcp { .. }
+            | Transport::Echo
+            | Transport::Icmp
+            | Transport::SctpInit { .. }
+            | Transport::Hidden
+            | Transport::Other(_) => Checksum::Unknown,
+        };
+        Ok(Self { packet, reach, payload, checksum, refused })
     }
 
     /// Where it was sent from: protocol, address and port.
@@ -117,6 +130,10 @@ fn transport(bytes: &[u8]) -> Option<(u8, usize)> {
         6 => Some((*bytes.get(6)?, V6_HEADER)),
         _ => None,
     }
+}
+
+fn checksum_of(bytes: &[u8]) -> Checksum {
+    transport(bytes).map_or(Checksum::Unknown, |(protocol, at)| checksum::checksum(bytes, protocol, at))
 }
 
 /// As the packet's own lengths say, not as many bytes as were captured: a frame may be padded, or cut short.
