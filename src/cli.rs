@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod replay;
 mod rules;
 mod run;
 
@@ -23,6 +24,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
+    /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
+    Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
 }
@@ -33,6 +36,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
     }
 }

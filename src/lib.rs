@@ -23,7 +23,7 @@
 //! | allow list | sources that are never blocked |
 //! | ruleset | our nftables table, and nothing of anybody else's |
 //!
-//! Imports point one way: `cli → daemon → {kernel, report} → detect → {packet, time}`; `config` is values that
+//! Imports point one way: `cli → {daemon → {kernel, report}, replay} → detect → {packet, time}`; `config` is values that
 //! anybody may hold. What is pure (`packet`, `time`, `detect`) names no edge: `tests/layering.rs` holds that.
 //!
 //! Promises, each with a test in `tests/namespaces.rs`: an allowed source is never blocked and never queued; a packet of a
@@ -36,5 +36,6 @@ pub mod daemon;
 pub mod detect;
 pub mod kernel;
 pub mod packet;
+pub mod replay;
 pub mod report;
 pub mod time;

@@ -1,0 +1,266 @@
+//! Capture files → the detector: what a host or gateway guarded by `nftrap run` would have made of this traffic.
+//!
+//! ```text
+//!  pass 1   file ─► capture ─► survey      who serves what, who is heard
+//!  pass 2   file ─► capture ─► order ─► flows ─► rules ─► detect::Detector::observe ─► tally
+//!                   (IP packets)  (a clock)  (conntrack) (the ruleset)
+//! ```
+//!
+//! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling, some 200 MB however long
+//! the capture is and whoever sends; each table says who is forgotten first.
+
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use crate::config::Config;
+use crate::detect::prefixes::Prefixes;
+use crate::detect::source::{Source, Surroundings};
+use crate::detect::table::{ScanTable, Seeds, Threshold};
+use crate::detect::{Decision, Detector, Triggers};
+use crate::time::Moment;
+
+pub mod capture;
+pub mod checksum;
+pub mod flows;
+pub mod fragments;
+pub mod hosts;
+pub mod octets;
+pub mod order;
+pub mod recent;
+pub mod rules;
+#[cfg(test)]
+mod samples;
+pub mod seen;
+pub mod sides;
+pub mod sketch;
+pub mod survey;
+pub mod tally;
+
+use capture::{Capture, Fault, Frame, Framed};
+use flows::Flows;
+use fragments::{Fragments, Joined};
+use order::Order;
+use rules::Rules;
+use seen::Seen;
+use sides::{Basis, Sides};
+use survey::Survey;
+use tally::Tally;
+
+/// What was read, and what came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was in the files.
+    pub read: Read,
+    /// Who was protected.
+    pub sides: Sides,
+    /// From the first packet to the last, on the capture's clock.
+    pub length: Duration,
+    /// Packets that came too late to be put in order.
+    pub late: u64,
+    /// How often the clock jumped back: captures joined in one file.
+    pub restarts: u64,
+    /// What the survey forgot for lack of room.
+    pub forgotten: u64,
+    /// Who offended.
+    pub tally: Tally,
+    /// Files that were not read to their end, with the reason.
+    pub faults: Vec<(PathBuf, Fault)>,
+}
+
+/// Packets, by what they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// All.
+    pub packets: u64,
+    /// ARP and the like.
+    pub not_ip: u64,
+    /// From links whose headers are not known here.
+    pub unknown_link: u64,
+    /// The last of those link types, by its number.
+    pub link: Option<u32>,
+    /// IP, and not to be read.
+    pub malformed: u64,
+}
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// 1 or 2.
+    pub pass: u8,
+    /// Packets read in this pass.
+    pub packets: u64,
+    /// Packets in all; known once they have been read.
+    pub of: Option<u64>,
+}
+
+/// Between two reports of progress: some tenths of a second.
+const PROGRESS_EVERY: u64 = 1 << 18;
+
+/// Replays `files`; destinations in `protect` count; if it is empty, the side to protect is guessed.
+#[must_use]
+pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: &mut dyn FnMut(Progress)) -> Outcome {
+    let files = in_order(files);
+    let hasher = keyed();
+    let mut survey = Survey::new(&hasher);
+    let (read, faults) = each_packet(&files, &hasher, |_, seen| survey.learn(&seen), &mut |packets| {
+        progress(Progress { pass: 1, packets, of: None });
+    });
+    let sides = if protect.is_empty() {
+        Sides::guess(&survey.hosts)
+    } else {
+        Sides { protected: protect.clone(), basis: Basis::Named }
+    };
+    let mut judge = Judge::new(config, &sides, &survey, &hasher);
+    let mut order = Order::new(order::WINDOW);
+    let (_, _) = each_packet(
+        &files,
+        &hasher,
+        |at, seen| {
+            if let Some((now, seen)) = order.push(at, seen) {
+                judge.see(now, &seen);
+            }
+        },
+        &mut |packets| progress(Progress { pass: 2, packets, of: Some(read.packets) }),
+    );
+    while let Some((now, seen)) = order.pop() {
+        judge.see(now, &seen);
+    }
+    let (late, restarts, forgotten) = (order.late(), order.restarts(), survey.forgotten());
+    let (length, tally) = (judge.now.since_start(), judge.tally);
+    Outcome { read, sides, length, late, restarts, forgotten, tally, faults }
+}
+
+/// The second pass: each packet in its turn.
+struct Judge<'a> {
+    rules: Rules<'a>,
+    flows: Flows,
+    detector: Detector,
+    surroundings: Surroundings,
+    tally: Tally,
+    now: Moment,
+}
+
+impl<'a> Judge<'a> {
+    fn new(config: &'a Config, sides: &'a Sides, survey: &'a Survey, hasher: &RandomState) -> Self {
+        let detect = &config.detect;
+        let detector = Detector {
+            table: ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2))),
+            threshold: Threshold {
+                contacts: detect.threshold,
+                unserved: detect.sensitivity.contacts(),
+                window: detect.window,
+                block: config.block.time,
+                settle: Duration::MAX, // nothing holds a blocked source back in a capture
+            },
+            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
+            unserved_from: Moment::ZERO,
+            allow: config.allow.clone(),
+        };
+        // Whom this machine depends on has nothing to do with a capture; neighbours are there, too.
+        let surroundings =
+            Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() };
+        let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
+        let rules = Rules::new(config, sides, survey);
+        Self { rules, flows, detector, surroundings, tally, now: Moment::ZERO }
+    }
+
+    fn see(&mut self, now: Moment, seen: &Seen) {
+        self.now = now;
+        let state = self.flows.follow(now, seen);
+        if !self.rules.suspect(seen, state) {
+            return;
+        }
+        let decision = self.detector.observe(now, &seen.packet, &self.surroundings);
+        if decision != Decision::Innocent {
+            self.tally.note(now, Source::of(seen.packet.source, &self.surroundings), decision);
+        }
+    }
+}
+
+/// One pass: hands every IP packet of every file to `see`; says what was read and which files are damaged.
+fn each_packet(
+    files: &[PathBuf],
+    hasher: &RandomState,
+    mut see: impl FnMut(Duration, Seen),
+    progress: &mut dyn FnMut(u64),
+) -> (Read, Vec<(PathBuf, Fault)>) {
+    let (mut reader, mut faults) = (Reader { read: Read::default(), fragments: Fragments::new(hasher) }, Vec::new());
+    for path in files {
+        let mut each = |frame: &Frame<'_>| {
+            if let Some(seen) = reader.sort(frame) {
+                see(frame.at, seen);
+            }
+            if reader.read.packets.is_multiple_of(PROGRESS_EVERY) {
+                progress(reader.read.packets);
+            }
+        };
+        if let Err(fault) = Capture::open(path).and_then(|capture| capture.read(&mut each)) {
+            faults.push((path.clone(), fault));
+        }
+    }
+    (reader.read, faults)
+}
+
+impl Read {
+    /// The link type that kept every single packet from being judged.
+    #[must_use]
+    pub fn nothing_readable(&self) -> Option<u32> {
+        self.link.filter(|_| self.unknown_link == self.packets)
+    }
+}
+
+/// Sorts frames by what can be made of them.
+struct Reader {
+    read: Read,
+    fragments: Fragments,
+}
+
+impl Reader {
+    fn sort(&mut self, frame: &Frame<'_>) -> Option<Seen> {
+        self.read.packets = self.read.packets.saturating_add(1);
+        let kind = match capture::unwrap_ip(frame.link, frame.bytes) {
+            Framed::Ip(bytes, reach) => match Seen::read(bytes, reach) {
+                Ok(seen) => return self.join(frame.at, seen, bytes),
+                Err(_) => &mut self.read.malformed, // which of its lengths lies helps nobody here
+            },
+            Framed::NotIp => &mut self.read.not_ip,
+            Framed::UnknownLink(number) => {
+                self.read.link = Some(number);
+                &mut self.read.unknown_link
+            }
+        };
+        *kind = kind.saturating_add(1);
+        None
+    }
+
+    fn join(&mut self, at: Duration, seen: Seen, bytes: &[u8]) -> Option<Seen> {
+        match self.fragments.join(at, seen.packet.source, seen.packet.destination, bytes) {
+            Joined::AsItIs => Some(seen),
+            Joined::Head(head) => Seen::read(&head, seen.reach).ok(),
+            Joined::Piece => None,
+        }
+    }
+}
+
+/// By the times of their first packets, as a rotating recorder wrote them; what cannot be read stays where it is named.
+fn in_order(files: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = files.to_vec();
+    if files.len() > 1 {
+        files.sort_by_cached_key(|path| first_time(path));
+    }
+    files
+}
+
+fn first_time(path: &Path) -> Option<Duration> {
+    Capture::open(path).ok()?.next(|frame| frame.at).ok()?
+}
+
+/// From the system's own random numbers, as the standard library's hash maps take theirs.
+fn keyed() -> RandomState {
+    let random = std::hash::RandomState::new();
+    let [a, b, c, d] = [1, 2, 3, 4].map(|i| random.hash_one(i));
+    RandomState::with_seeds(a, b, c, d)
+}
