@@ -89,7 +89,7 @@ pub enum Port {
 pub enum Weight {
     /// No honest host sends this here.
     Full,
-    /// A late segment looks the same; it takes another contact beside it.
+    /// A late segment looks the same, or a broken program's; it takes another contact beside it.
     Half,
     /// An honest host is wrong now and then: nobody serves this place, and it is no trigger.
     Unserved,
@@ -166,8 +166,14 @@ impl Kind {
     #[must_use]
     pub const fn weight(self, port: Port) -> Weight {
         match self {
-            Self::Null | Self::Fin | Self::Xmas | Self::SynFin | Self::Hidden => Weight::Full,
-            Self::Syn | Self::Udp if matches!(port, Port::Trigger) => Weight::Full,
+            Self::Hidden => Weight::Full,
+            Self::Syn | Self::Udp | Self::Null | Self::Fin | Self::Xmas | Self::SynFin
+                if matches!(port, Port::Trigger) =>
+            {
+                Weight::Full
+            }
+            // Broken hardware and broken programs send such a packet now and then, to a place where they have business.
+            Self::Null | Self::Fin | Self::Xmas | Self::SynFin => Weight::Half,
             Self::Ack | Self::Maimon if matches!(port, Port::Trigger) => Weight::Half,
             Self::Ack | Self::Maimon => Weight::UnservedHalf,
             Self::Syn | Self::Udp | Self::Init | Self::Echo | Self::Protocol => Weight::Unserved,

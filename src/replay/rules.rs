@@ -98,7 +98,8 @@ impl<'a> Rules<'a> {
         let answers = flags.any(TcpFlags::RST) || flags.0 & (SYN | ACK) == SYN | ACK;
         let late = !flags.any(SYN) && flags.any(ACK) && to >= CLIENT_PORTS;
         let opens = flags.0 & OPENING == SYN;
-        !answers && !late && self.tcp.contains(to) && (opens || self.config.trigger.tcp.contains(to))
+        let scans = flags.0 & (SYN | ACK) == ACK;
+        !answers && !late && self.tcp.contains(to) && (opens || scans || self.config.trigger.tcp.contains(to))
     }
 
     /// More than a client does that asks a stranger.
@@ -147,6 +148,7 @@ mod tests {
             udp(HEARD, "192.0.2.1:161"),
             udp("198.51.100.7:123", "192.0.2.1:161"),
             echo("198.51.100.7", "192.0.2.1"),
+            tcp(HEARD, "192.0.2.1:23", ACK),
         ] {
             assert!(named(&seen), "{seen:?}");
         }
@@ -157,7 +159,7 @@ mod tests {
         for seen in [
             tcp(HEARD, "192.0.2.99:80", SYN),
             tcp(HEARD, "192.0.2.1:139", SYN),
-            tcp(HEARD, "192.0.2.1:23", ACK),
+            tcp(HEARD, "192.0.2.1:2323", ACK),
             tcp(HEARD, "192.0.2.1:32771", ACK),
             tcp(HEARD, "192.0.2.1:111", RST),
             tcp(HEARD, "192.0.2.1:111", SYN | ACK),

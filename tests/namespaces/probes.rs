@@ -42,14 +42,15 @@ fn a_blocked_source_reaches_no_udp_service_either() {
 fn every_kind_of_tcp_probe_blocks_its_source() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, "");
-    // An ACK may be late; two, to ports that no client uses, are not.
-    let kinds: [(u8, &[u16]); 9] = [
+    // An ACK may be late, and one impossible packet a broken program's; two, to different ports, are not.
+    let kinds: [(u8, &[u16]); 10] = [
         (SYN, &[111]),
         (SYN, &[32_771]),
-        (SYN | FIN, &[8081]),
-        (FIN, &[8081]),
-        (0, &[8081]),
-        (FIN | PSH | URG, &[8081]),
+        (SYN | FIN, &[8081, 8082]),
+        (FIN, &[8081, 8082]),
+        (FIN, &[111]),
+        (0, &[8081, 8082]),
+        (FIN | PSH | URG, &[8081, 8082]),
         (ACK, &[111, 143]),
         (FIN | ACK, &[111, 143]),
         (SYN | PSH | URG, &[111]),
@@ -132,8 +133,8 @@ fn retransmits_of_one_port_do_not_reach_a_threshold_of_three_but_three_ports_do(
 fn stealth_packets_count_at_trigger_ports_only_where_the_operator_says_so() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}[trigger]\nstealth = false\n"));
-    for flags in [FIN, 0, FIN | PSH | URG, SYN | FIN] {
-        lab.wire.send(&tcp((routed(2), 40_000), (SERVER, 8081), flags));
+    for (port, flags) in (8081..).zip([FIN, 0, FIN | PSH | URG, SYN | FIN]) {
+        lab.wire.send(&tcp((routed(2), 40_000), (SERVER, port), flags));
     }
     lab.settle(&daemon, SERVER);
     assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
