@@ -84,7 +84,7 @@ pub struct Unserved {
     pub after_boot: Duration,
 }
 
-/// Whether gateways, resolvers, time servers, own addresses and administrators' peers are exempt by themselves.
+/// Whether default gateways, resolvers, time servers, own addresses and administrators' peers are exempt by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exempt {
     /// They are, as the system's own files name them.

@@ -1,4 +1,4 @@
-//! What is around this host: the networks on its links, and whom it depends on: gateways, resolvers, time servers, the peers of
+//! What is around this host: the networks on its links, and whom it depends on: its default gateways, resolvers, time servers, the peers of
 //! administrators' sessions. Reads what the kernel and the system's own files say; changes nothing.
 //!
 //! Whoever can forge an address can name one of these. To block them would hurt us and nobody else.
@@ -124,20 +124,26 @@ fn own_addresses() -> Vec<Exempt> {
     named("own address", own.collect())
 }
 
-/// `/proc/net/route`: columns in hex, an address in the machine's own order; `00000000` with a gateway is a default route.
+/// The next hops of default routes alone: who is merely on the way to some network is a neighbour like others.
+///
+/// `/proc/net/route`: interface, destination, gateway, four more and the mask, in hex; an address in the machine's own order.
 fn gateways_v4(table: &str) -> Vec<IpAddr> {
     let gateway = |line: &str| {
-        let gateway = u32::from_str_radix(line.split_whitespace().nth(2)?, 16).ok()?;
-        (gateway != 0).then(|| Ipv4Addr::from(gateway.to_ne_bytes()).into())
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let [_, destination, gateway, _, _, _, _, mask, ..] = columns[..] else { return None };
+        let gateway = u32::from_str_radix(gateway, 16).ok()?;
+        let default = [destination, mask].iter().all(|digits| u32::from_str_radix(digits, 16) == Ok(0));
+        (default && gateway != 0).then(|| Ipv4Addr::from(gateway.to_ne_bytes()).into())
     };
     table.lines().skip(1).filter_map(gateway).collect()
 }
 
-/// `/proc/net/ipv6_route`: the fifth column is the next hop, 32 digits.
+/// `/proc/net/ipv6_route`: destination and its length, source and its length, next hop; in hex, addresses of 32 digits.
 fn gateways_v6(table: &str) -> Vec<IpAddr> {
     let hop = |line: &str| {
-        let digits = line.split_whitespace().nth(4).filter(|digits| digits.len() == 32)?;
-        let hop = u128::from_str_radix(digits, 16).ok()?;
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let [_, "00", _, _, hop, ..] = columns[..] else { return None };
+        let hop = u128::from_str_radix(Some(hop).filter(|digits| digits.len() == 32)?, 16).ok()?;
         (hop != 0).then(|| Ipv6Addr::from_bits(hop).into())
     };
     table.lines().filter_map(hop).collect()
@@ -205,13 +211,15 @@ mod tests {
 
     #[test]
     fn gateways_are_read_from_the_kernels_tables() {
-        let v4 =
-            "Iface\tDestination\tGateway \tFlags\neth0\t00000000\t010200C0\t0003\neth0\t000200C0\t00000000\t0001\n";
+        let v4 = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n\
+                  eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\n\
+                  eth0\t0000400A\t020200C0\t0003\t0\t0\t0\t0000C0FF\n\
+                  eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n";
         assert_eq!(gateways_v4(v4), addresses(&["192.0.2.1"]));
         let v6 = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
                   fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n\
                   20010db8000000000000000000000000 40 00000000000000000000000000000000 00 \
-                  00000000000000000000000000000000 00000100 00000001 00000000 00000001 eth0\n";
+                  fe800000000000000000000000000002 00000100 00000001 00000000 00000001 eth0\n";
         assert_eq!(gateways_v6(v6), addresses(&["fe80::1"]));
     }
 

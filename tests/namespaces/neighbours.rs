@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
 use crate::lab::hosts::{Lab, SERVER, SERVER6, link_local, routed, routed6};
 use crate::lab::packet::udp;
+use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 #[test]
@@ -90,4 +91,18 @@ fn the_first_address_of_our_own_network_is_a_neighbour_like_any_other() {
     for neighbour in ["fd00:f::2", "fd00:f::fe"] {
         assert_eq!(lab.attacker.knock(neighbour.parse::<IpAddr>().unwrap(), service), Answer::Open, "{neighbour}");
     }
+}
+
+#[test]
+fn a_network_that_comes_to_our_link_is_learned() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, "");
+    let links = || lab.server.nft(&["list", "set", "inet", "nftrap", "links6"]).1;
+    assert!(links().contains("fd00:f::/64") && !links().contains("fd00:aa::/64"), "{}", links());
+    lab.server.ip("addr add fd00:aa::1/64 dev lan nodad");
+    wait_until("the new network is known", || links().contains("fd00:aa::/64"));
+
+    lab.attacker.ip("addr add fd00:aa::2/64 dev lan nodad\nroute replace fd00:aa::/64 dev lan");
+    lab.probe("fd00:aa::2".parse().unwrap(), "fd00:aa::1".parse().unwrap(), 111);
+    daemon.wait_for_line("blocked source=fd00:aa::2 ");
 }
