@@ -6,25 +6,19 @@
 //! blocked, the one whose block ends first (the kernel goes on blocking it; only the table forgets). Without the
 //! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds.
 
-use std::net::Ipv6Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-use bytemuck::Zeroable;
 
 use super::probe::{Contact, Weight};
 use super::source::Source;
 use crate::time::Moment;
 
+mod record;
+
+use record::{Bucket, ENOUGH, Look, Record, WAYS, WEIGHT, moment, ticks};
+
 /// So many locks that two workers seldom meet at one.
 const SHARDS: usize = 64;
-/// Records in a bucket: enough that a table nearly full forgets little too early, few enough to search in one go.
-const WAYS: usize = 8;
-/// Contacts remembered of a source: as many of the least weight as make an offender.
-const CONTACTS: usize = 8;
-/// Weights add up to this: the least number that any number of contacts up to [`CONTACTS`] can share with nothing left over.
-const ENOUGH: u32 = 840;
-
 /// Memory of one source, as stated in the README.
 pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
 
@@ -73,33 +67,6 @@ pub enum Standing {
     Blocked(Moment),
 }
 
-/// Records that share a place, one of them forgotten when one more comes.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
-#[repr(C)]
-struct Bucket([Record; WAYS]);
-
-/// One source. Times are microseconds of a `Moment` plus one; 0 is never.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
-#[repr(C)]
-struct Record {
-    network: [u64; 2],
-    last_seen: u64,
-    blocked_until: u64,
-    contacts: [Remembered; CONTACTS],
-    prefix: u8,
-}
-
-/// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
-#[repr(C)]
-struct Remembered {
-    fingerprint: u32,
-    second: u32,
-}
-
-/// The lowest bits of a fingerprint: room for [`ENOUGH`]. The other 22 tell a source's few contacts from each other.
-const WEIGHT: u32 = 0x3ff;
-
 impl Threshold {
     /// What one contact adds to [`ENOUGH`].
     fn share(&self, weight: Weight) -> u32 {
@@ -111,14 +78,6 @@ impl Threshold {
         };
         ENOUGH.div_ceil(u32::from(sharers.max(1)))
     }
-}
-
-/// One contact on its way into a record.
-#[derive(Clone, Copy)]
-struct Look {
-    now: Moment,
-    fingerprint: u32,
-    weight: Weight,
 }
 
 impl ScanTable {
@@ -206,113 +165,6 @@ fn low_bits(hash: u64, below: usize) -> usize {
     let below = u64::try_from(below).unwrap_or(u64::MAX);
     let scaled = (hash & u64::from(u32::MAX)).saturating_mul(below) >> 32;
     usize::try_from(scaled).unwrap_or(usize::MAX)
-}
-
-impl Bucket {
-    /// The record of `source`: its own, or a free one, or the one that is forgotten for it.
-    fn record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
-        if let Some(at) = self.0.iter().position(|record| record.is_of(source)) {
-            return self.0.get_mut(at);
-        }
-        let (network, prefix) = source.parts();
-        let (high, low) = halves(network.to_bits());
-        let victim = self.0.iter_mut().min_by_key(|record| record.rank(now))?;
-        *victim = Record { network: [high, low], prefix, ..Record::zeroed() };
-        Some(victim)
-    }
-}
-
-fn halves(bits: u128) -> (u64, u64) {
-    let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-    (u64::try_from(bits >> 64).unwrap_or(0), low)
-}
-
-impl Record {
-    fn is_of(&self, source: Source) -> bool {
-        let (network, prefix) = source.parts();
-        let (high, low) = halves(network.to_bits());
-        self.network == [high, low] && self.prefix == prefix
-    }
-
-    fn source(&self) -> Source {
-        let [high, low] = self.network;
-        Source::network(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)), self.prefix)
-    }
-
-    /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
-    fn rank(&self, now: Moment) -> (bool, u64) {
-        let blocked = self.blocked_until > ticks(now);
-        (blocked, if blocked { self.blocked_until } else { self.last_seen })
-    }
-
-    fn observe(&mut self, look: Look, rule: &Threshold) -> Standing {
-        let Look { now, fingerprint, weight } = look;
-        self.last_seen = ticks(now);
-        if self.blocked_until > ticks(now) {
-            let until = moment(self.blocked_until);
-            return match weight {
-                _ if now.plus(rule.block).since(until) <= rule.settle => Standing::Blocked(until),
-                Weight::Full | Weight::Unserved => self.offend(now, 1, rule),
-                Weight::Half | Weight::UnservedHalf => self.observe_more(look, until, rule),
-            };
-        }
-        if self.blocked_until != 0 {
-            // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
-            (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], 0);
-        }
-        let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
-        match self.count(fingerprint, seconds(now), oldest.max(1)) {
-            (hits, weights) if weights < ENOUGH => Standing::Watched(hits),
-            (hits, _) => self.offend(now, hits, rule),
-        }
-    }
-
-    /// Contacts of a blocked source that may be late segments: they make a new offence together, of those since the block alone.
-    fn observe_more(&mut self, look: Look, until: Moment, rule: &Threshold) -> Standing {
-        let set = Moment::from_start(until.since(Moment::from_start(rule.block)));
-        match self.count(look.fingerprint, seconds(look.now), seconds(set).saturating_add(1)) {
-            (_, weights) if weights < ENOUGH => Standing::Blocked(until),
-            (hits, _) => self.offend(look.now, hits, rule),
-        }
-    }
-
-    /// Remembers a contact; so many count since `oldest`, and weigh so much.
-    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32) -> (u8, u32) {
-        self.remember(fingerprint, second, oldest);
-        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest);
-        let weights = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
-        (u8::try_from(counting().count()).unwrap_or(u8::MAX), weights)
-    }
-
-    fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
-        self.blocked_until = ticks(now.plus(rule.block));
-        Standing::Offender { hits, until: moment(self.blocked_until) }
-    }
-
-    /// Notes a contact in its own place, or over the one made longest ago.
-    fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) {
-        let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
-        if let Some(known) = self.contacts.iter_mut().find(same) {
-            // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
-            *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };
-        } else if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
-            *oldest = Remembered { fingerprint, second };
-        }
-    }
-}
-
-/// Microseconds, plus one so that 0 can mean never; the end of time after half a million years.
-fn ticks(moment: Moment) -> u64 {
-    u64::try_from(moment.since_start().as_micros()).unwrap_or(u64::MAX).saturating_add(1)
-}
-
-fn moment(ticks: u64) -> Moment {
-    Moment::from_start(Duration::from_micros(ticks.saturating_sub(1)))
-}
-
-/// Seconds, plus one so that 0 can mean never; the end of time after 136 years.
-fn seconds(moment: Moment) -> u32 {
-    u32::try_from(moment.since_start().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 #[cfg(test)]
