@@ -3,8 +3,8 @@
 //!
 //! Whoever can forge an address can name one of these. To block them would hurt us and nobody else.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
@@ -193,12 +193,15 @@ fn session_peer(session: &str) -> Option<IpAddr> {
     value("REMOTE_HOST").filter(|_| value("STATE") != Some("closing"))?.parse().ok()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what the system knows of itself is in files; those not there name nobody"
-)]
+/// What the system knows of itself is in files; those not there name nobody. Of a router's million routes, or a busy server's
+/// million connections, the start must do: it has the default route of IPv4, and whoever listens.
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+    const ENOUGH: u64 = 1 << 20;
+    let mut text = String::new();
+    let Ok(file) = File::open(path) else { return text };
+    // What was read before an error is whole lines but for the last, which then names nobody.
+    let (Ok(_) | Err(_)) = file.take(ENOUGH).read_to_string(&mut text);
+    text
 }
 
 #[cfg(test)]
