@@ -68,6 +68,34 @@ fn blocks_of_an_earlier_daemon_count_towards_the_maximum() {
 }
 
 #[test]
+fn no_more_blocks_than_the_maximum_come_back_after_a_flush() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}[block]\nmax = 1024\n"));
+    forge(&lab, 0..3000);
+    lab.server.nft_load("flush ruleset");
+    daemon.wait_for_line("somebody removed our table: it is back, and so are the blocks");
+    let (_, set) = lab.server.nft(&["list", "set", "inet", "nftrap", "block4"]);
+    let blocks = set.matches("expires").count();
+    assert!((900..=1024).contains(&blocks), "{blocks} blocks");
+    assert!(daemon.blocks("10.64.11.183"), "the last one is among them");
+}
+
+#[test]
+fn thousands_of_packets_flushed_by_somebody_are_no_reason_to_end() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}length = 65536\n"));
+    daemon.freeze();
+    send(&lab, 0..12_000);
+    wait_until("more packets wait than failures in a row would be borne", || lab.server.queue_counts().0 > 10_000);
+    // The kernel drops what waits in all queues when any base chain goes.
+    lab.server
+        .nft_load("table inet other { chain base { type filter hook input priority 5; }; }; delete table inet other");
+    daemon.signal(Signal::CONT);
+    lab.probe(routed(2), SERVER, 111);
+    wait_until("a scanner is blocked as before", || daemon.blocks("10.1.0.2"));
+}
+
+#[test]
 fn what_does_not_fit_into_a_queue_passes() {
     fills_the_queue("open", Answer::Refused);
 }
@@ -98,6 +126,11 @@ fn fills_the_queue(queue_full: &str, answer: Answer) {
 
 /// Sends a SYN from each of these addresses of 10.64.0.0/10, and waits until all are judged.
 fn forge(lab: &Lab, sources: std::ops::Range<u32>) {
+    send(lab, sources);
+    wait_until("no forged packet waits", || lab.server.queue_counts().0 == 0);
+}
+
+fn send(lab: &Lab, sources: std::ops::Range<u32>) {
     let base = u32::from(Ipv4Addr::new(10, 64, 0, 0));
     for source in sources {
         let source = IpAddr::V4(Ipv4Addr::from(base + source));
@@ -107,5 +140,4 @@ fn forge(lab: &Lab, sources: std::ops::Range<u32>) {
             Err(error) => panic!("could not forge {source}: {error}"),
         }
     }
-    wait_until("no forged packet waits", || lab.server.queue_counts().0 == 0);
 }
