@@ -71,7 +71,7 @@ pub enum DaemonError {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
-    let _instance = Instance::claim(&config.table)?;
+    let instance = Instance::claim(&config.table)?;
     refuse_taken_queues(config)?;
     let shared = Arc::new(share(config));
     nft::load(config, &shared.host(), &[])?;
@@ -79,7 +79,7 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let daemon = Daemon::start(config, shared, workers)?;
     let method = nft::arm(config).inspect_err(|_| daemon.stop_workers())?;
     announce(config, method, blocks);
-    let outcome = daemon.watch(config, &mut signals);
+    let outcome = daemon.watch(config, &instance, &mut signals);
     daemon.stop(config)?;
     outcome
 }
@@ -131,7 +131,7 @@ impl Daemon {
 
     /// Serves signals until one says stop, or a worker is gone.
     #[expect(clippy::disallowed_methods, reason = "this thread has nothing to do between two looks")]
-    fn watch(&self, config: &Config, signals: &mut Signals) -> Result<(), DaemonError> {
+    fn watch(&self, config: &Config, instance: &Instance, signals: &mut Signals) -> Result<(), DaemonError> {
         let table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
         let (mut tick, mut state) = (0_u32, Protection::Whole);
         loop {
@@ -151,6 +151,7 @@ impl Daemon {
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
                 self.refresh(config);
             }
+            instance.dismiss_callers();
             thread::sleep(TICK);
         }
     }

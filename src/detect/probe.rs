@@ -100,8 +100,8 @@ pub enum Weight {
 /// Source ports of UDP servers whose late answers must not be taken for a scan: the well-known ones, and SSDP, STUN, IPsec and
 /// mDNS.
 pub const ANSWERING: [RangeInclusive<u16>; 5] = [1..=1023, 1900..=1900, 3478..=3478, 4500..=4500, 5353..=5353];
-/// Where traceroute's UDP probes go.
-pub const TRACEROUTE: RangeInclusive<u16> = 33_434..=33_534;
+/// Where UDP probes of traceroute and mtr go, and those of tracepath.
+pub const TRACEROUTE: [RangeInclusive<u16>; 2] = [33_000..=33_534, 44_444..=44_544];
 /// Clients behind a gateway choose their ports as they like, but not below.
 const LOWEST_CLIENT_PORT: u16 = 1024;
 
@@ -131,7 +131,8 @@ impl Probe {
 #[must_use]
 pub fn is_honest_although_refused(packet: &Packet) -> bool {
     let Transport::Udp { from, to } = packet.transport else { return false };
-    TRACEROUTE.contains(&to) || (to >= LOWEST_CLIENT_PORT && ANSWERING.iter().any(|ports| ports.contains(&from)))
+    TRACEROUTE.iter().any(|ports| ports.contains(&to))
+        || (to >= LOWEST_CLIENT_PORT && ANSWERING.iter().any(|ports| ports.contains(&from)))
 }
 
 /// SCTP, too: what is no INIT belongs to an association.

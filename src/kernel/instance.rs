@@ -3,13 +3,14 @@
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
 
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::getuid;
 
 /// Our claim to a table; given up when dropped.
-pub struct Instance(#[expect(dead_code, reason = "held, not used")] Option<UnixListener>);
+pub struct Instance(Option<UnixListener>);
 
 /// Why the table cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -30,21 +31,34 @@ pub enum InstanceError {
 impl Instance {
     /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim.
     pub fn claim(table: &str) -> Result<Self, InstanceError> {
-        let name = SocketAddr::from_abstract_name(format!("nftrap/{table}")).map_err(InstanceError::Claim)?;
-        match UnixListener::bind_addr(&name) {
-            Ok(listener) => Ok(Self(Some(listener))),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(&name) {
+        let name = format!("nftrap/{table}");
+        let address = SocketAddr::from_abstract_name(&name).map_err(InstanceError::Claim)?;
+        match UnixListener::bind_addr(&address) {
+            Ok(listener) => {
+                listener.set_nonblocking(true).map_err(InstanceError::Claim)?;
+                Ok(Self(Some(listener)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(name.as_bytes()) {
                 Some(process) => Err(InstanceError::Running { table: table.to_owned(), process }),
                 None => Ok(Self(None)),
             },
             Err(error) => Err(InstanceError::Claim(error)),
         }
     }
+
+    /// Lets those go who asked whether the table is claimed: they know by now.
+    pub fn dismiss_callers(&self) {
+        while self.0.as_ref().is_some_and(|listener| listener.accept().is_ok()) {}
+    }
 }
 
-/// The process that listens there, if it is root's or our own user's.
-fn holder(name: &SocketAddr) -> Option<i32> {
-    let peer = socket_peercred(UnixStream::connect_addr(name).ok()?).ok()?;
+/// The process that listens there, if it is root's or our own user's. Does not wait: who took the name to keep us from starting
+/// would not answer.
+fn holder(name: &[u8]) -> Option<i32> {
+    let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
+    let peer = peer.ok()?;
+    connect(&peer, &SocketAddrUnix::new_abstract_name(name).ok()?).ok()?;
+    let peer = socket_peercred(peer).ok()?;
     (peer.uid.is_root() || peer.uid == getuid()).then(|| peer.pid.as_raw_pid())
 }
 
@@ -59,6 +73,10 @@ mod tests {
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());
+        for _ in 0..10_000 {
+            assert!(Instance::claim(&table).is_err());
+            first.dismiss_callers();
+        }
         drop(first);
         assert!(Instance::claim(&table).is_ok());
     }

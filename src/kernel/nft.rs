@@ -211,10 +211,15 @@ pub fn host(on_link: &[Ipv6Net]) -> Host {
     }
 }
 
-/// The ports that this namespace's own flows leave from; Linux's default where it cannot be read.
+/// The ports that flows leave from here; Linux's default where it cannot be read.
 #[expect(clippy::disallowed_methods, reason = "a kernel setting is a file")]
 fn ephemeral_ports() -> RangeInclusive<u16> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let forwards = |path| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == "1");
+    if forwards("/proc/sys/net/ipv4/ip_forward") || forwards("/proc/sys/net/ipv6/conf/all/forwarding") {
+        // Flows of others leave from here, too, where addresses are translated; and they chose their ports.
+        return 1024..=65_535;
+    }
     let mut ports = text.split_whitespace().filter_map(|word| word.parse().ok());
     match (ports.next(), ports.next()) {
         (Some(low), Some(high)) if low <= high => low..=high,

@@ -85,7 +85,7 @@ pub fn table(config: &Config, host: &Host) -> String {
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
         .replace("%ephemeral%", &format!("{}-{}", host.ephemeral.start(), host.ephemeral.end()))
         .replace("%answering%", &ranges(&ANSWERING))
-        .replace("%traceroute%", &ranges(&[TRACEROUTE]))
+        .replace("%traceroute%", &ranges(&TRACEROUTE))
         .replace("%drop%", drop)
         .replace("%elements%", &[elements(config), links(&host.links), served(&host.listening)].concat())
         .replace("%table%", &config.table)
@@ -105,7 +105,10 @@ fn links(networks: &Prefixes) -> String {
 fn served(listening: &[Listening]) -> String {
     let line = |listening: &Listening| {
         let Listening { protocol, port } = listening;
-        format!("add element inet %table% served {{ {protocol} . {port} timeout 1d }}\n")
+        // Added alone, an element that is there would keep its old end.
+        ["add", "delete", "add"]
+            .map(|verb| format!("{verb} element inet %table% served {{ {protocol} . {port} }}\n"))
+            .concat()
     };
     listening.iter().map(line).collect()
 }
@@ -242,7 +245,9 @@ mod tests {
     fn no_base_chain_and_no_table_is_ever_deleted() {
         let config = Config::default();
         for text in [table(&config, &host()), arm(&config), disarm(&config)] {
-            assert!(!text.contains("delete ") && !text.contains("destroy "), "{text}");
+            for words in ["delete chain", "delete table", "destroy "] {
+                assert!(!text.contains(words), "{words} in {text}");
+            }
         }
     }
 

@@ -83,7 +83,7 @@ impl<'a> Rules<'a> {
             Transport::Tcp { to, flags, .. } => self.asks_tcp(to, flags),
             Transport::Udp { from, to } => {
                 let answers = to >= CLIENT_PORTS && ANSWERING.iter().any(|ports| ports.contains(&from));
-                !answers && !TRACEROUTE.contains(&to) && self.udp.contains(to)
+                !answers && !TRACEROUTE.iter().any(|ports| ports.contains(&to)) && self.udp.contains(to)
             }
             // Which protocols honest hosts speak is the detector's knowledge.
             Transport::Echo | Transport::SctpInit { .. } | Transport::Other(_) => true,

@@ -62,8 +62,10 @@ fn a_port_that_a_gateway_publishes_is_no_trap() {
     lab.settle(&daemon, GATEWAY);
     assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
 
-    lab.probe(routed(3), SERVER, 143);
-    daemon.wait_for_line("blocked source=10.1.0.3 ");
+    // By now the host was seen to answer there; what nobody answers is a trap as before.
+    assert_eq!(lab.attacker.knock(routed(3), server(143)), Answer::Open);
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 port=111");
 }
 
 const PUBLISHED: &str = "\
@@ -71,3 +73,25 @@ table ip nat {
     chain publish { type nat hook prerouting priority dstnat; tcp dport 8143 dnat to 10.2.0.1:143; }
 }
 ";
+
+#[test]
+fn clients_of_a_protected_host_whose_services_restart_are_no_scanners() {
+    let Some(lab) = Lab::with_gateway() else { return };
+    let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
+    let config = format!("{ONE_QUEUE}[unserved]\nafter_boot = \"1s\"\n[protect]\ndestinations = [\"10.2.0.0/24\"]\n");
+    let daemon = Daemon::start(gateway, &config);
+    let ports = [143, 8081, 8082, 8083, 8084, 8085];
+    // The first question to a trigger port is a probe still: nobody has seen an answer.
+    let services = ports[1..].iter().map(|port| lab.server.serve(server(*port))).collect::<Vec<_>>();
+    for port in &ports[1..] {
+        assert_eq!(lab.attacker.knock(routed(2), server(*port)), Answer::Open);
+    }
+    drop(services);
+    for port in &ports[1..] {
+        assert_eq!(lab.attacker.knock(routed(2), server(*port)), Answer::Refused);
+    }
+    lab.settle(&daemon, GATEWAY);
+    assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+    lab.probe(routed(2), SERVER, ports[0]);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=143");
+}

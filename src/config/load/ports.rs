@@ -10,9 +10,7 @@ use super::services::{Protocol, Services};
 use super::source::{Source, Value};
 use super::value::{expected, whole};
 use crate::config::PortSet;
-
-/// Where traceroute's UDP probes go (33434 and one more for each probe): honest, answered, left out by the ruleset.
-const TRACEROUTE: RangeInclusive<u16> = 33_434..=33_534;
+use crate::detect::probe::TRACEROUTE;
 
 const LIST_HELP: &str = "write it as [1, 11, \"40-50\", \"sunrpc\"]";
 const ENTRY_HELP: &str = "write a number, a range such as \"40-50\", or a name from /etc/services";
@@ -75,11 +73,11 @@ fn existing(port: Option<u16>, written: &str) -> Result<u16, Fault> {
 
 /// A port of traceroute's would be a trap that never shuts; a range that merely contains them works for the rest.
 fn beside_traceroute(range: RangeInclusive<u16>, protocol: Protocol) -> Result<RangeInclusive<u16>, Fault> {
-    let inside = TRACEROUTE.contains(range.start()) && TRACEROUTE.contains(range.end());
-    if protocol != Protocol::Udp || !inside {
+    let inside = |probes: &RangeInclusive<u16>| probes.contains(range.start()) && probes.contains(range.end());
+    if protocol != Protocol::Udp || !TRACEROUTE.iter().any(inside) {
         return Ok(range);
     }
-    let help = "leave it out: udp 33434-33534 is answered, never trapped";
+    let help = "leave it out: udp 33000-33534 and 44444-44544 are answered, never trapped";
     Err(Fault::new(format!("{} traceroute's", ports_are(&range)), help))
 }
 
