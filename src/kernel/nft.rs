@@ -1,4 +1,4 @@
-//! Runs `nft`: to load the ruleset at start and on reload, to put the queues in and out of force, to read the blocks that are there.
+//! Runs `nft`: to load the ruleset at start and after a flush, to put the queues in and out of force, to read the blocks that are there.
 //! Takes milliseconds; never on a packet's way.
 
 use std::io::{self, Write as _};
