@@ -61,7 +61,7 @@ impl Blocks {
             if table.blocked_until(now, source).is_some_and(|current| current > until) {
                 continue; // it was set anew since, and stands further behind
             }
-            table.unblock(now, source);
+            table.unblock(source);
             // It fails where the operator was faster: the element is gone, as it should be.
             let (Ok(()) | Err(_)) = self.set.lift(&source);
             return true;

@@ -125,7 +125,7 @@ impl Worker {
             }
             Err(error) => {
                 // The next probe tries again.
-                self.shared.detector.table.unblock(now, offence.source);
+                self.shared.detector.table.unblock(offence.source);
                 count(&self.counters.block_failures);
                 self.tell(Fact::NotBlocked(*offence, error), facts);
             }

@@ -103,7 +103,7 @@ pub const ANSWERING: [RangeInclusive<u16>; 5] = [1..=1023, 1900..=1900, 3478..=3
 /// Where UDP probes of traceroute and mtr go, and those of tracepath.
 pub const TRACEROUTE: [RangeInclusive<u16>; 2] = [33_000..=33_534, 44_444..=44_544];
 /// Clients behind a gateway choose their ports as they like, but not below.
-const LOWEST_CLIENT_PORT: u16 = 1024;
+pub const LOWEST_CLIENT_PORT: u16 = 1024;
 
 /// Protocols that routers, tunnels and clusters speak to one another unasked, and whose packets are no protocol scan: IGMP,
 /// IPv4 and IPv6 in IPv4, RSVP, GRE, ESP, AH, EIGRP, OSPF, PIM, VRRP, L2TP, UDP-Lite, MPLS.

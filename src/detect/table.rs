@@ -113,20 +113,16 @@ impl ScanTable {
         self.with_record(now, source, |record| (record.last_seen, record.blocked_until) = (ticks(now), ticks(until)));
     }
 
-    /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays.
-    pub fn unblock(&self, now: Moment, source: Source) {
-        self.with_record(now, source, |record| record.blocked_until = 0);
+    /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays. Of a source that is
+    /// not remembered there is nothing to take back, and nobody is forgotten for it.
+    pub fn unblock(&self, source: Source) {
+        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until = 0));
     }
 
     /// Until when `source` is blocked, if it is.
     #[must_use]
     pub fn blocked_until(&self, now: Moment, source: Source) -> Option<Moment> {
-        let hash = self.hasher.hash_one(source);
-        let shard = self.shards.get(low_bits(hash, SHARDS))?;
-        let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.get(low_bits(hash.rotate_left(32), buckets.len()))?;
-        let until = bucket.0.iter().find(|record| record.is_of(source))?.blocked_until;
-        drop(buckets);
+        let until = self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until))??;
         (until > ticks(now)).then(|| moment(until))
     }
 
@@ -144,13 +140,18 @@ impl ScanTable {
         found
     }
 
+    /// The record of `source`, made now if there is none.
     fn with_record<T>(&self, now: Moment, source: Source, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        self.with_bucket(source, |bucket| bucket.record_of(source, now).map(act))?
+    }
+
+    fn with_bucket<T>(&self, source: Source, act: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(source);
         let shard = self.shards.get(low_bits(hash, SHARDS))?;
         // A thread that panicked here left a record of plain numbers, any of which is a valid record.
         let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let at = low_bits(hash.rotate_left(32), buckets.len());
-        Some(act(buckets.get_mut(at)?.record_of(source, now)?))
+        buckets.get_mut(at).map(act)
     }
 
     /// With the weight's bits free.

@@ -53,9 +53,18 @@ pub(super) struct Look {
 }
 
 impl Bucket {
+    /// The record of `source`, if it is remembered.
+    pub(super) fn find(&mut self, source: Source) -> Option<&mut Record> {
+        self.position(source).and_then(|at| self.0.get_mut(at))
+    }
+
+    fn position(&self, source: Source) -> Option<usize> {
+        self.0.iter().position(|record| record.is_of(source))
+    }
+
     /// The record of `source`: its own, or a free one, or the one that is forgotten for it.
     pub(super) fn record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
-        if let Some(at) = self.0.iter().position(|record| record.is_of(source)) {
+        if let Some(at) = self.position(source) {
             return self.0.get_mut(at);
         }
         let (network, prefix) = source.parts();
@@ -72,7 +81,7 @@ fn halves(bits: u128) -> (u64, u64) {
 }
 
 impl Record {
-    pub(super) fn is_of(&self, source: Source) -> bool {
+    fn is_of(&self, source: Source) -> bool {
         let (network, prefix) = source.parts();
         let (high, low) = halves(network.to_bits());
         self.network == [high, low] && self.prefix == prefix

@@ -1,3 +1,5 @@
+//! What the scan table promises, one sentence a test.
+
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 use super::super::prefixes::Prefixes;
@@ -154,7 +156,7 @@ fn the_highest_threshold_can_be_reached_by_half_weights() {
 fn a_block_that_the_kernel_refused_can_be_tried_again() {
     let table = ScanTable::new(1024, SEEDS);
     assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
-    table.unblock(at(0), source(1));
+    table.unblock(source(1));
     assert!(matches!(ask(&table, 1, 2, 1), Standing::Offender { .. }));
 }
 
@@ -163,7 +165,7 @@ fn evidence_outlives_a_block_that_the_kernel_refused_and_no_other() {
     let table = ScanTable::new(1024, SEEDS);
     assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
     assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
-    table.unblock(at(0), source(1));
+    table.unblock(source(1));
     assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
     assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
 }
