@@ -87,7 +87,7 @@ pub(super) fn surroundings(ipv6_prefix: u8, exempt: Exempt) -> Surroundings {
         Vec::new()
     });
     let exempt = match exempt {
-        Exempt::Automatic => surroundings::addresses(&surroundings::exempt()),
+        Exempt::Automatic => surroundings::exempt(),
         Exempt::AllowListOnly => Prefixes::default(),
     };
     Surroundings { ipv6_prefix, on_link, exempt }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use nftnl_sys as sys;
 
-use super::netlink::{Netfilter, Report};
+use super::netlink::{Netfilter, Report, narrow};
 use crate::detect::source::Source;
 
 /// Name of the kernel set of IPv4 sources.
@@ -182,8 +182,8 @@ impl KernelSet {
         unsafe {
             let set = NonNull::new(sys::nftnl_set_alloc()).ok_or(io::ErrorKind::OutOfMemory)?;
             let element = NonNull::new(sys::nftnl_set_elem_alloc()).ok_or(io::ErrorKind::OutOfMemory)?;
-            sys::nftnl_set_set_str(set.as_ptr(), attribute(sys::NFTNL_SET_TABLE), table.as_ptr());
-            sys::nftnl_set_set_str(set.as_ptr(), attribute(sys::NFTNL_SET_NAME), name.as_ptr());
+            sys::nftnl_set_set_str(set.as_ptr(), narrow(sys::NFTNL_SET_TABLE), table.as_ptr());
+            sys::nftnl_set_set_str(set.as_ptr(), narrow(sys::NFTNL_SET_NAME), name.as_ptr());
             sys::nftnl_set_elem_add(set.as_ptr(), element.as_ptr());
             Ok(Self { set, element })
         }
@@ -196,8 +196,8 @@ impl KernelSet {
         let element = self.element.as_ptr();
         // SAFETY: both calls copy their value into the element, which only this value uses, and which is `!Sync`.
         unsafe {
-            sys::nftnl_set_elem_set(element, attribute(sys::NFTNL_SET_ELEM_KEY), key.as_ptr().cast(), length);
-            sys::nftnl_set_elem_set_u64(element, attribute(sys::NFTNL_SET_ELEM_TIMEOUT), milliseconds);
+            sys::nftnl_set_elem_set(element, narrow(sys::NFTNL_SET_ELEM_KEY), key.as_ptr().cast(), length);
+            sys::nftnl_set_elem_set_u64(element, narrow(sys::NFTNL_SET_ELEM_TIMEOUT), milliseconds);
         }
         self
     }
@@ -212,7 +212,6 @@ impl KernelSet {
             Step::Delete => (libc::NFT_MSG_DELSETELEM, 0),
         };
         let flags = create | if report { libc::NLM_F_ACK } else { 0 };
-        let narrow = |number: i32| u16::try_from(number).unwrap_or(0);
         // SAFETY: the caller vouches for `at`, we for the set.
         unsafe {
             let header =
@@ -228,9 +227,4 @@ impl Drop for KernelSet {
         // SAFETY: we own the set, and it its element.
         unsafe { sys::nftnl_set_free(self.set.as_ptr()) };
     }
-}
-
-/// libnftnl's attributes are small numbers of one type in the header and of another in the calls.
-fn attribute(number: u32) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
 }

@@ -58,6 +58,11 @@ impl Netfilter {
     }
 }
 
+/// Netlink's types, flags and attributes are numbers of 16 bits, and wider in the headers that name them.
+pub(super) fn narrow(number: impl TryInto<u16>) -> u16 {
+    number.try_into().unwrap_or(u16::MAX)
+}
+
 fn read_report(message: &[u8]) -> Option<Report> {
     let word = |at: usize| message.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes);
     let kind = u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?);

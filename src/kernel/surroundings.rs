@@ -14,15 +14,6 @@ use nix::sys::socket::{SockaddrIn6, SockaddrStorage};
 use super::ruleset::Listening;
 use crate::detect::prefixes::Prefixes;
 
-/// Somebody who is never blocked, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Exempt {
-    /// Who.
-    pub address: IpAddr,
-    /// What it is to us.
-    pub reason: &'static str,
-}
-
 /// The networks of all addresses of all interfaces of this namespace, but the loopback's.
 pub fn on_link_networks() -> io::Result<Vec<Ipv6Net>> {
     let mut networks: Vec<_> = getifaddrs()?
@@ -89,39 +80,27 @@ fn hex_address(digits: &str) -> Option<IpAddr> {
     }
 }
 
-/// All whom we depend on, each once. What cannot be read names nobody.
+/// All whom we depend on. What cannot be read names nobody.
 #[must_use]
-pub fn exempt() -> Vec<Exempt> {
+pub fn exempt() -> Prefixes {
     let mut found = own_addresses();
-    found.extend(named("gateway", gateways_v4(&read("/proc/self/net/route"))));
-    found.extend(named("gateway", gateways_v6(&read("/proc/self/net/ipv6_route"))));
-    found.extend(named("resolver", resolvers(&read("/etc/resolv.conf"))));
-    found.extend(named("time server", time_servers()));
-    found.extend(named("administrator's session", session_peers()));
-    found.retain(|who| !who.address.is_unspecified() && !who.address.is_loopback());
-    found.sort_unstable();
-    found.dedup_by(|one, other| one.address == other.address);
-    found
+    found.extend(gateways_v4(&read("/proc/self/net/route")));
+    found.extend(gateways_v6(&read("/proc/self/net/ipv6_route")));
+    found.extend(resolvers(&read("/etc/resolv.conf")));
+    found.extend(time_servers());
+    found.extend(session_peers());
+    let named = found.iter().map(IpAddr::to_canonical).filter(|who| !who.is_unspecified() && !who.is_loopback());
+    Prefixes::new(&named.map(IpNet::from).collect::<Vec<_>>())
 }
 
-/// The addresses alone.
-#[must_use]
-pub fn addresses(exempt: &[Exempt]) -> Prefixes {
-    Prefixes::new(&exempt.iter().map(|who| IpNet::from(who.address)).collect::<Vec<_>>())
-}
-
-fn named(reason: &'static str, addresses: Vec<IpAddr>) -> Vec<Exempt> {
-    addresses.into_iter().map(|address| Exempt { address: address.to_canonical(), reason }).collect()
-}
-
-fn own_addresses() -> Vec<Exempt> {
+fn own_addresses() -> Vec<IpAddr> {
     let interfaces = getifaddrs().into_iter().flatten();
     let own = interfaces.filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
         v4.or_else(|| v6(Some(&address)).map(IpAddr::from))
     });
-    named("own address", own.collect())
+    own.collect()
 }
 
 /// The next hops of default routes alone: who is merely on the way to some network is a neighbour like others.

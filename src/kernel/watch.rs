@@ -4,7 +4,7 @@
 use std::io;
 
 use super::block_set::SET_V4;
-use super::netlink::Netfilter;
+use super::netlink::{Netfilter, narrow};
 
 /// Asks the kernel for one set of one table of family `inet`. Somebody else's table of our name does not have it.
 pub struct Watch {
@@ -34,7 +34,6 @@ const NFTA_SET_NAME: u16 = 2;
 
 /// `NFT_MSG_GETSET` with the table's and the set's name (`linux/netfilter/nf_tables.h`), and a report asked for.
 fn request(table: &str) -> Vec<u8> {
-    let narrow = |number: i32| u16::try_from(number).unwrap_or(0);
     let kind = narrow((libc::NFNL_SUBSYS_NFTABLES << 8) | libc::NFT_MSG_GETSET);
     let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
     let family = u8::try_from(libc::NFPROTO_INET).unwrap_or(0);

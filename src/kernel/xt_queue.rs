@@ -11,7 +11,7 @@ use nftnl::expr::{Counter, Expression};
 use nftnl::{Batch, Chain, FinalizedBatch, MsgType, ProtoFamily, Rule, Table};
 use nftnl_sys::{self as sys, nftnl_expr};
 
-use super::netlink::Netfilter;
+use super::netlink::{Netfilter, narrow};
 use crate::config::NoDaemon;
 
 /// The layout of `struct xt_NFQ_info_v3` (`linux/netfilter/xt_NFQUEUE.h`), padded to 8 bytes as the kernel wants it.
@@ -44,10 +44,10 @@ impl Expression for XtQueue {
                 std::process::abort();
             }
             copy.write(info);
-            sys::nftnl_expr_set_str(expr, attribute(sys::NFTNL_EXPR_TG_NAME), c"NFQUEUE".as_ptr());
-            sys::nftnl_expr_set_u32(expr, attribute(sys::NFTNL_EXPR_TG_REV), REVISION);
+            sys::nftnl_expr_set_str(expr, narrow(sys::NFTNL_EXPR_TG_NAME), c"NFQUEUE".as_ptr());
+            sys::nftnl_expr_set_u32(expr, narrow(sys::NFTNL_EXPR_TG_REV), REVISION);
             let size = u32::try_from(size_of::<Info>()).unwrap_or(0);
-            sys::nftnl_expr_set(expr, attribute(sys::NFTNL_EXPR_TG_INFO), copy.cast::<c_void>(), size);
+            sys::nftnl_expr_set(expr, narrow(sys::NFTNL_EXPR_TG_INFO), copy.cast::<c_void>(), size);
             ptr::NonNull::new_unchecked(expr)
         }
     }
@@ -81,9 +81,4 @@ fn send(batch: &FinalizedBatch) -> io::Result<()> {
         failure = failure.or_else(|| (report.error != 0).then_some(report.error));
     }
     failure.map_or(Ok(()), |error| Err(io::Error::from_raw_os_error(error)))
-}
-
-/// libnftnl's attributes are small numbers of one type in the header and of another in the calls.
-fn attribute(number: u32) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
 }

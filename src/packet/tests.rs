@@ -1,3 +1,5 @@
+//! What the parser promises, and bytes that try to break it.
+
 #![expect(clippy::arithmetic_side_effects, clippy::as_conversions, reason = "a test that overflows fails")]
 
 use super::*;

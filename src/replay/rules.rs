@@ -17,11 +17,9 @@ use super::seen::Seen;
 use super::sides::{Basis, Sides};
 use super::survey::Survey;
 use crate::config::{Config, PortSet};
-use crate::detect::probe::{ANSWERING, TRACEROUTE};
+use crate::detect::probe::{LOWEST_CLIENT_PORT, is_honest_although_refused};
 use crate::packet::{TcpFlags, Transport};
 
-/// Hosts choose their own flows' ports as they like, but not below this.
-const CLIENT_PORTS: u16 = 1024;
 /// A client of one host asks it for web, mail, files and names; not for so many ports at once, and nobody answering.
 pub const DEPTH: u32 = 8;
 /// Shells, shares, desktops: SSH, Telnet, RPC, SMB, databases, RDP, ADB, VNC.
@@ -81,10 +79,7 @@ impl<'a> Rules<'a> {
     fn asks(&self, seen: &Seen) -> bool {
         match seen.packet.transport {
             Transport::Tcp { to, flags, .. } => self.asks_tcp(to, flags),
-            Transport::Udp { from, to } => {
-                let answers = to >= CLIENT_PORTS && ANSWERING.iter().any(|ports| ports.contains(&from));
-                !answers && !TRACEROUTE.iter().any(|ports| ports.contains(&to)) && self.udp.contains(to)
-            }
+            Transport::Udp { to, .. } => !is_honest_although_refused(&seen.packet) && self.udp.contains(to),
             // Which protocols honest hosts speak is the detector's knowledge.
             Transport::Echo | Transport::SctpInit { .. } | Transport::Other(_) => true,
             Transport::Icmp | Transport::Hidden => false,
@@ -96,7 +91,7 @@ impl<'a> Rules<'a> {
         const ACK: u8 = TcpFlags::ACK;
         const OPENING: u8 = TcpFlags::FIN | SYN | TcpFlags::RST | ACK;
         let answers = flags.any(TcpFlags::RST) || flags.0 & (SYN | ACK) == SYN | ACK;
-        let late = !flags.any(SYN) && flags.any(ACK) && to >= CLIENT_PORTS;
+        let late = !flags.any(SYN) && flags.any(ACK) && to >= LOWEST_CLIENT_PORT;
         let opens = flags.0 & OPENING == SYN;
         let scans = flags.0 & (SYN | ACK) == ACK;
         !answers && !late && self.tcp.contains(to) && (opens || scans || self.config.trigger.tcp.contains(to))

@@ -1,3 +1,5 @@
+//! Capture files, whole and damaged, made by hand.
+
 use std::io::Write as _;
 
 use flate2::Compression;

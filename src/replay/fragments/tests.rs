@@ -1,3 +1,5 @@
+//! Fragments, joined and not.
+
 use super::*;
 use crate::packet::{self, TcpFlags, Transport};
 
