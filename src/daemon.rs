@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -24,13 +24,16 @@ use crate::kernel::nft::Removed;
 use crate::kernel::queue::{self, QueueError};
 use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
+use crate::report::fact::Fact;
 
 mod blocks;
+mod policy;
 mod start;
 mod worker;
 mod writer;
 
-use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share, surroundings};
+use policy::{Policy, surroundings};
+use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share};
 use worker::Worker;
 use writer::Writer;
 
@@ -73,10 +76,12 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
     let instance = Instance::claim(&config.table)?;
     refuse_taken_queues(config)?;
-    let shared = Arc::new(share(config));
+    let shared = Arc::new(share(config, config.allow.clone()));
     nft::load(config, &shared.host(), &[])?;
-    let (workers, blocks) = open_workers(config, &shared)?;
-    let daemon = Daemon::start(config, shared, workers)?;
+    let (sender, facts) = bounded(PENDING_FACTS);
+    let (workers, blocks) = open_workers(config, &shared, &sender)?;
+    drop(sender);
+    let daemon = Daemon::start(config, shared, workers, facts)?;
     let method = nft::arm(config).inspect_err(|_| daemon.stop_workers())?;
     announce(config, method, blocks);
     let outcome = daemon.watch(config, &instance, &mut signals);
@@ -116,15 +121,18 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: &Config, shared: Arc<Shared>, workers: Vec<Worker>) -> Result<Self, DaemonError> {
-        let (sender, facts) = bounded(PENDING_FACTS);
+    fn start(
+        config: &Config,
+        shared: Arc<Shared>,
+        workers: Vec<Worker>,
+        facts: Receiver<Fact>,
+    ) -> Result<Self, DaemonError> {
         let counters = workers.iter().map(Worker::counters).collect();
-        let writer = Writer::new(facts, config.block.time);
+        let writer = Writer::new(facts, shared.clock);
         let writer = spawn("writer", move || writer.run())?;
         let mut threads = Vec::with_capacity(workers.len());
         for (i, worker) in workers.into_iter().enumerate() {
-            let sender = sender.clone();
-            threads.push(spawn(&format!("worker{i}"), move || worker.run(&sender))?);
+            threads.push(spawn(&format!("worker{i}"), move || worker.run())?);
         }
         Ok(Self { shared, counters, workers: threads, writer, numbers: queue_numbers(config).collect() })
     }
@@ -196,18 +204,18 @@ impl Daemon {
             return Vec::new();
         }
         let now = self.shared.clock.now();
-        let mut blocks = self.shared.detector.table.blocked(now);
+        let mut blocks = self.shared.table.blocked(now);
         blocks.sort_unstable_by_key(|(_, until)| Reverse(*until));
         blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
         blocks.into_iter().map(|(source, until)| (source, until.since(now))).collect()
     }
 
     fn look_around(&self, config: &Config) {
-        let known = self.shared.surroundings.load();
-        let found = surroundings(known.ipv6_prefix, config.exempt);
-        if found != **known {
-            let links_changed = found.on_link != known.on_link;
-            self.shared.surroundings.store(Arc::new(found));
+        let known = self.shared.policy.load();
+        let found = surroundings(config);
+        if found != known.surroundings {
+            let links_changed = found.on_link != known.surroundings.on_link;
+            self.shared.policy.store(Arc::new(Policy { surroundings: found, ..(**known).clone() }));
             if links_changed {
                 self.refresh(config);
             }

@@ -2,5 +2,6 @@
 
 pub mod counters;
 pub mod fact;
+pub mod histogram;
 pub mod logger;
 pub mod outlet;

@@ -6,38 +6,38 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
 use log::{info, warn};
 
+use super::policy::{self, Policy};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
-use crate::config::{Config, Exempt, Mode};
+use crate::config::{Config, Mode};
 use crate::detect::prefixes::Prefixes;
-use crate::detect::source::{Source, Surroundings};
-use crate::detect::table::{ScanTable, Seeds, Threshold};
-use crate::detect::{Detector, Triggers};
-use crate::kernel::clock::Clock;
+use crate::detect::source::Source;
+use crate::detect::table::{ScanTable, Seeds};
+use crate::kernel::clock::{self, Clock};
+use crate::kernel::nft;
 use crate::kernel::queue::{self, Queue, QueueError};
 use crate::kernel::ruleset::{Host, Method};
-use crate::kernel::{clock, nft, surroundings};
-use crate::time::Moment;
-
-/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
-const SETTLE: Duration = Duration::from_secs(1);
+use crate::report::fact::Fact;
 
 /// What the workers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) detector: Detector,
-    /// Replaced when our links' addresses change.
-    pub(super) surroundings: ArcSwap<Surroundings>,
+    /// The machine's uptime when the clock started.
+    pub(super) uptime: Duration,
+    pub(super) table: ScanTable,
+    /// Replaced when the config or our links' addresses change.
+    pub(super) policy: ArcSwap<Policy>,
     pub(super) stop: AtomicBool,
 }
 
 impl Shared {
     /// What the ruleset must know of this host, now.
     pub(super) fn host(&self) -> Host {
-        nft::host(&self.surroundings.load().on_link)
+        nft::host(&self.policy.load().surroundings.on_link)
     }
 }
 
@@ -56,45 +56,24 @@ pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
     (0..config.queue.count).map(move |i| first.saturating_add(i))
 }
 
-pub(super) fn share(config: &Config) -> Shared {
-    let threshold = Threshold {
-        unserved: config.detect.sensitivity.contacts(),
-        contacts: config.detect.threshold,
-        window: config.detect.window,
-        block: config.block.time,
-        settle: match config.mode {
-            Mode::Enforce => SETTLE,
-            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
-        },
-    };
+pub(super) fn share(config: &Config, allow: Prefixes) -> Shared {
+    let uptime = clock::uptime();
+    let policy = Policy::of(config, uptime, config.block.max, allow, policy::surroundings(config));
     Shared {
         clock: Clock::start(),
-        detector: Detector {
-            table: ScanTable::new(config.detect.max_sources, random_seeds()),
-            threshold,
-            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
-            unserved_from: Moment::ZERO.plus(config.unserved.after_boot.saturating_sub(clock::uptime())),
-            allow: config.allow.clone(),
-        },
-        surroundings: ArcSwap::from_pointee(surroundings(config.detect.ipv6_prefix, config.exempt)),
+        uptime,
+        table: ScanTable::new(config.detect.max_sources, random_seeds()),
+        policy: ArcSwap::from_pointee(policy),
         stop: AtomicBool::new(false),
     }
 }
 
-pub(super) fn surroundings(ipv6_prefix: u8, exempt: Exempt) -> Surroundings {
-    let on_link = surroundings::on_link_networks().unwrap_or_else(|error| {
-        warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
-        Vec::new()
-    });
-    let exempt = match exempt {
-        Exempt::Automatic => surroundings::exempt(),
-        Exempt::AllowListOnly => Prefixes::default(),
-    };
-    Surroundings { ipv6_prefix, on_link, exempt }
-}
-
 /// Opens queues and sets; returns also how many blocks of an earlier daemon are taken over.
-pub(super) fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec<Worker>, usize), DaemonError> {
+pub(super) fn open_workers(
+    config: &Config,
+    shared: &Arc<Shared>,
+    facts: &Sender<Fact>,
+) -> Result<(Vec<Worker>, usize), DaemonError> {
     let found = nft::blocks(config)?;
     let max = match found.room {
         Some(room) if room < config.block.max => {
@@ -109,7 +88,7 @@ pub(super) fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec
     for number in queue_numbers(config) {
         let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
         let blocks = blocks::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
-        workers.push(Worker::new(queue, blocks, config, shared));
+        workers.push(Worker::new(queue, blocks, shared, facts.clone()));
     }
     let taken_over = found.blocks.len();
     adopt(found.blocks, &mut workers, shared);
@@ -118,10 +97,10 @@ pub(super) fn open_workers(config: &Config, shared: &Arc<Shared>) -> Result<(Vec
 
 /// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
 fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &Shared) {
-    let (now, Detector { table, threshold, .. }) = (shared.clock.now(), &shared.detector);
+    let (now, table) = (shared.clock.now(), &shared.table);
     blocks.sort_unstable_by_key(|(_, left)| *left);
     for (i, (source, left)) in blocks.into_iter().enumerate() {
-        table.set_blocked(now, source, now.plus(left), threshold);
+        table.set_blocked(now, source, left, 1);
         let until = table.blocked_until(now, source).unwrap_or(now);
         let count = workers.len();
         if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {

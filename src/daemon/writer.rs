@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use log::{Level, log, warn};
 
 use crate::detect::Offence;
-use crate::report::fact::Fact;
+use crate::kernel::clock::Clock;
+use crate::report::fact::{Fact, Happened};
 use crate::report::logger;
 
 /// How long a fact waits at most. The writer looks by itself: to be woken would cost the worker that has a fact a system call.
@@ -18,14 +19,14 @@ const LOOKS_PER_SECOND: u32 = 20;
 
 pub(super) struct Writer {
     facts: Receiver<Fact>,
-    block_time: Duration,
+    clock: Clock,
     lines: u32,
     left_out: u64,
 }
 
 impl Writer {
-    pub(super) fn new(facts: Receiver<Fact>, block_time: Duration) -> Self {
-        Self { facts, block_time, lines: 0, left_out: 0 }
+    pub(super) fn new(facts: Receiver<Fact>, clock: Clock) -> Self {
+        Self { facts, clock, lines: 0, left_out: 0 }
     }
 
     /// Logs facts until nobody can send any more and all are logged.
@@ -59,10 +60,11 @@ impl Writer {
             return;
         }
         self.lines = self.lines.saturating_add(1);
-        match fact {
-            Fact::Blocked(offence) => self.line(Level::Info, "blocked", offence),
-            Fact::WouldBlock(offence) => self.line(Level::Info, "would block", offence),
-            Fact::NotBlocked(offence, error) => {
+        match &fact.what {
+            Happened::Watched(_) => {}
+            Happened::Blocked(offence) => self.line(Level::Info, "blocked", offence),
+            Happened::WouldBlock(offence) => self.line(Level::Info, "would block", offence),
+            Happened::NotBlocked(offence, error) => {
                 let source = offence.source;
                 log::error!(source:%, error:%; "not blocked");
             }
@@ -70,11 +72,11 @@ impl Writer {
     }
 
     fn line(&self, level: Level, what: &str, offence: &Offence) {
-        let Offence { source, probe, hits, .. } = offence;
-        let until = logger::wall_clock_after(self.block_time);
+        let Offence { source, probe, hits, repeat, until } = offence;
+        let until = logger::wall_clock_after(until.since(self.clock.now()));
         log!(
             level,
-            source:%, port = probe.contact.port, protocol:% = probe.contact.protocol, kind:% = probe.kind, hits,
+            source:%, port = probe.contact.port, protocol:% = probe.contact.protocol, kind:% = probe.kind, hits, repeat,
             destination:% = probe.contact.destination, until = until.as_str();
             "{what}"
         );
