@@ -32,6 +32,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod detect;
 pub mod event;
