@@ -165,6 +165,29 @@ pub struct Seen {
     pub probe: Asked,
 }
 
+/// What a source did that is not blocked yet. Only those who follow events as they happen are told; nobody keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// When.
+    pub at: Wall,
+    /// Always `watched`.
+    pub event: WatchedName,
+    /// Who.
+    pub source: Source,
+    /// What.
+    #[serde(flatten)]
+    pub probe: Asked,
+}
+
+/// The name of [`Watched`] in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchedName {
+    /// The one that there is.
+    #[default]
+    Watched,
+}
+
 /// Who asked on the control socket, as the kernel says. In JSON the keys are `uid`, `pid` and `user`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod instance;
 pub mod netlink;
 pub mod nft;
+pub mod process;
 pub mod queue;
 pub mod ruleset;
 pub mod surroundings;

@@ -18,7 +18,9 @@ pub enum ClientError {
     #[error("nftrap does not run in this network namespace (table inet {0})")]
     NotRunning(String),
     /// Somebody else listens.
-    #[error("process {pid} of {user} has taken the name of nftrap's control socket, and was asked nothing: end it, then restart nftrap")]
+    #[error(
+        "process {pid} of {user} has taken the name of nftrap's control socket, and was asked nothing: end it, then restart nftrap"
+    )]
     Stranger {
         /// The process.
         pid: i32,
@@ -42,11 +44,7 @@ pub enum ClientError {
 }
 
 /// Asks the daemon of `table`, and hands each part of the answer to `take`, until that breaks or the answer ends.
-pub fn ask(
-    table: &str,
-    request: &Request,
-    take: &mut dyn FnMut(Value) -> ControlFlow<()>,
-) -> Result<(), ClientError> {
+pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> ControlFlow<()>) -> Result<(), ClientError> {
     let stream = connect(table)?;
     let mut line = serde_json::to_vec(request).map_err(|error| ClientError::Socket(error.into()))?;
     line.push(b'\n');

@@ -63,7 +63,9 @@ impl Peer {
 /// Root, our own user, and the user that a packaged daemon runs as.
 #[must_use]
 pub fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == getuid().as_raw() || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
+    uid == 0
+        || uid == getuid().as_raw()
+        || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
 }
 
 fn user(uid: u32) -> Option<User> {

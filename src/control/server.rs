@@ -70,6 +70,11 @@ impl Outgoing {
         self.stream.write_all(&line).map_err(|_gone| Stopped::Gone)
     }
 
+    /// Writes one part that is JSON already.
+    pub fn line(&mut self, line: &str) -> Result<(), Stopped> {
+        writeln!(self.stream, "{line}").map_err(|_gone| Stopped::Gone)
+    }
+
     /// Sends what was written so far.
     pub fn flush(&mut self) -> Result<(), Stopped> {
         self.stream.flush().map_err(|_gone| Stopped::Gone)
@@ -121,14 +126,20 @@ fn take(stream: UnixStream, clients: &Arc<AtomicUsize>, group: &Arc<Group>, answ
     let rights = peer.rights(group().as_deref());
     if rights == Rights::None {
         let name = peer.name.as_deref().unwrap_or("this user");
-        return end(&stream, &refused(&Refusal::new(
-            format!("{name} may not ask nftrap anything"),
-            "ask as root or through sudo, or have the group that may ask named in section [control] of the config",
-        )));
+        return end(
+            &stream,
+            &refused(&Refusal::new(
+                format!("{name} may not ask nftrap anything"),
+                "ask as root or through sudo, or have the group that may ask named in section [control] of the config",
+            )),
+        );
     }
     if clients.fetch_add(1, Ordering::AcqRel) >= MAX_CLIENTS {
         clients.fetch_sub(1, Ordering::AcqRel);
-        return end(&stream, &refused(&Refusal::new("too many clients at once", "end some of those that follow events")));
+        return end(
+            &stream,
+            &refused(&Refusal::new("too many clients at once", "end some of those that follow events")),
+        );
     }
     let seat = Seat(Arc::clone(clients));
     let answer = Arc::clone(answer);
@@ -172,7 +183,8 @@ fn request(stream: &UnixStream) -> Result<Request, Stopped> {
     let mut line = Vec::new();
     let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX).saturating_add(1);
     let read = BufReader::new(stream).take(limit).read_until(b'\n', &mut line);
-    let refuse = |problem: String| Stopped::Refused(Refusal::new(problem, "use `nftrap`'s own commands, of the same version"));
+    let refuse =
+        |problem: String| Stopped::Refused(Refusal::new(problem, "use `nftrap`'s own commands, of the same version"));
     match read {
         Ok(0) => Err(Stopped::Gone),
         Ok(_) if line.last() == Some(&b'\n') => {

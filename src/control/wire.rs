@@ -26,7 +26,7 @@ pub enum Request {
         /// Its address, or one of its addresses.
         who: IpAddr,
     },
-    /// Block these addresses.
+    /// Block these addresses: one [`Changed`], as for all that follows but events.
     Block {
         /// Whom.
         prefix: IpNet,
@@ -34,8 +34,6 @@ pub enum Request {
         seconds: Option<u64>,
         /// Why, in the operator's words.
         reason: String,
-        /// Even if it shuts out somebody this host depends on.
-        force: bool,
     },
     /// End the blocks of these addresses, and forget their evidence.
     Unblock {
@@ -60,7 +58,7 @@ pub enum Request {
     },
     /// Who is never blocked, and why: an [`Allowed`] each.
     AllowList,
-    /// Read the config again: one [`Reloaded`].
+    /// Read the config again.
     Reload,
     /// Everything that happens from now on: an event each, until the client goes.
     Events {
@@ -219,9 +217,9 @@ pub struct Block {
 pub struct Shown {
     /// Who it is to us: the address, or its network.
     pub source: String,
-    /// `blocked`, `watched`, `allowed`, `exempt`, or `unknown`.
+    /// `never blocked`, `blocked`, `would be blocked` (while only observing), `watched`, or `unknown`.
     pub state: String,
-    /// Why it is allowed or exempt.
+    /// Why it is never blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Blocks in force that hold it.
@@ -254,6 +252,13 @@ pub struct Allowed {
     pub lasting: bool,
 }
 
+/// A follower of events missed some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// So many.
+    pub missed: u64,
+}
+
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
@@ -276,13 +281,9 @@ mod tests {
             prefix: "192.0.2.0/24".parse().unwrap(),
             seconds: Some(7200),
             reason: "scans \"us\"\n".into(),
-            force: false,
         };
         let line = serde_json::to_string(&request).unwrap();
-        assert_eq!(
-            line,
-            r#"{"ask":"block","prefix":"192.0.2.0/24","seconds":7200,"reason":"scans \"us\"\n","force":false}"#
-        );
+        assert_eq!(line, r#"{"ask":"block","prefix":"192.0.2.0/24","seconds":7200,"reason":"scans \"us\"\n"}"#);
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
     }
 
