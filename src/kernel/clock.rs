@@ -1,7 +1,8 @@
-//! The only reader of the monotonic clock. Everything else is given `now`.
+//! The only reader of the clocks that something hangs on. Everything else is given `now`.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::event::Wall;
 use crate::time::Moment;
 
 /// How long the machine has been up, without the time that it was suspended.
@@ -9,6 +10,13 @@ use crate::time::Moment;
 pub fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+}
+
+/// The time of day, for the journal and for people.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn wall() -> Wall {
+    Wall::default().plus(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// A clock that starts when it is made and never goes back.
