@@ -2,6 +2,7 @@
 
 pub mod block_set;
 pub mod clock;
+pub mod home;
 pub mod instance;
 pub mod netlink;
 pub mod nft;
