@@ -1,8 +1,11 @@
 //! The edge to the kernel: its clock, its queues, its sets, its links. Everything that is `unsafe` is behind this door.
 
 pub mod block_set;
+pub mod bulk;
 pub mod clock;
+pub mod dump;
 pub mod instance;
+mod message;
 pub mod netlink;
 pub mod nft;
 pub mod queue;
