@@ -18,6 +18,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{Config, Mode, OnExit};
 use crate::detect::source::Source;
+use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft;
 use crate::kernel::nft::Removed;
@@ -54,6 +55,9 @@ pub enum DaemonError {
     /// The ruleset cannot be loaded.
     #[error(transparent)]
     Ruleset(#[from] nft::NftError),
+    /// The blocks that are there cannot be read.
+    #[error(transparent)]
+    Blocks(#[from] DumpError),
     /// No netlink socket for the block sets.
     #[error("cannot open a netlink socket to netfilter")]
     Netlink(#[source] io::Error),
@@ -206,11 +210,8 @@ impl Daemon {
         let known = self.shared.surroundings.load();
         let found = surroundings(known.ipv6_prefix, config.exempt);
         if found != **known {
-            let links_changed = found.on_link != known.on_link;
             self.shared.surroundings.store(Arc::new(found));
-            if links_changed {
-                self.refresh(config);
-            }
+            self.refresh(config);
         }
     }
 

@@ -27,6 +27,8 @@ mod flows;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/kernel_sets.rs"]
+mod kernel_sets;
 #[path = "namespaces/life.rs"]
 mod life;
 #[path = "namespaces/neighbours.rs"]

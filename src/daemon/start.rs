@@ -37,7 +37,8 @@ pub(super) struct Shared {
 impl Shared {
     /// What the ruleset must know of this host, now.
     pub(super) fn host(&self) -> Host {
-        nft::host(&self.surroundings.load().on_link)
+        let known = self.surroundings.load();
+        Host { exempt: known.exempt.clone(), ..nft::host(&known.on_link) }
     }
 }
 
@@ -87,7 +88,7 @@ pub(super) fn surroundings(ipv6_prefix: u8, exempt: Exempt) -> Surroundings {
         Vec::new()
     });
     let exempt = match exempt {
-        Exempt::Automatic => surroundings::exempt(),
+        Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
         Exempt::AllowListOnly => Prefixes::default(),
     };
     Surroundings { ipv6_prefix, on_link, exempt }
