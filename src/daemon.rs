@@ -23,14 +23,16 @@ use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft;
 use crate::kernel::nft::Removed;
 use crate::kernel::queue::{self, QueueError};
-use crate::kernel::watch::Watch;
+use crate::kernel::watch::{Found, Watch};
 use crate::report::counters::{Counters, Totals};
 
 mod blocks;
+mod pace;
 mod start;
 mod worker;
 mod writer;
 
+use pace::Pace;
 use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share, surroundings};
 use worker::Worker;
 use writer::Writer;
@@ -136,8 +138,9 @@ impl Daemon {
     /// Serves signals until one says stop, or a worker is gone.
     #[expect(clippy::disallowed_methods, reason = "this thread has nothing to do between two looks")]
     fn watch(&self, config: &Config, instance: &Instance, signals: &mut Signals) -> Result<(), DaemonError> {
-        let table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
-        let (mut tick, mut state) = (0_u32, Protection::Whole);
+        let mut table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
+        table.settled().map_err(DaemonError::Netlink)?;
+        let (mut tick, mut state, mut pace) = (0_u32, Protection::Whole, Pace::new());
         loop {
             tick = tick.wrapping_add(1);
             if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
@@ -146,8 +149,8 @@ impl Daemon {
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
             }
-            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && (state.is_broken() || table.is_gone().unwrap_or(false)) {
-                state = self.restore(config, &state);
+            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
+                state = self.look_after(config, &mut table, &mut pace, state);
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around(config);
@@ -176,18 +179,38 @@ impl Daemon {
         }
     }
 
+    /// Puts back what somebody took away, if it is time to. A kernel that does not answer gives no reason to think that anything is gone.
+    fn look_after(&self, config: &Config, table: &mut Watch, pace: &mut Pace, before: Protection) -> Protection {
+        let found = if before.is_broken() { Found::Gone } else { table.look().unwrap_or(Found::Whole) };
+        let now = self.shared.clock.now();
+        if found == Found::Whole || !pace.allows(now) {
+            return before;
+        }
+        let after = self.restore(config, &before, found);
+        if !after.is_broken() {
+            if let Err(error) = table.settled() {
+                log::debug!(error:%; "cannot see our table: the next look puts it back once more");
+            }
+            if let Some(pause) = pace.restored(now) {
+                warn!(pause = pause.as_secs(); "somebody takes our table away again and again: putting it back ever more seldom");
+            }
+        }
+        after
+    }
+
     /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look, and said once.
-    fn restore(&self, config: &Config, before: &Protection) -> Protection {
+    fn restore(&self, config: &Config, before: &Protection, found: Found) -> Protection {
         let blocks = self.blocks_to_restore(config);
         match nft::load(config, &self.shared.host(), &blocks).and_then(|()| nft::arm(config)) {
             Ok(_) => {
-                warn!(blocks = blocks.len(); "somebody removed our table: it is back, and so are the blocks");
+                let what = if found == Found::Gone { "removed" } else { "changed" };
+                warn!(blocks = blocks.len(); "somebody {what} our table: it is back, and so are the blocks");
                 Protection::Whole
             }
             Err(error) => {
                 let reason = error.to_string();
                 if *before != Protection::Broken(reason.clone()) {
-                    log::error!(error = reason.as_str(); "somebody removed our table, and it cannot be put back: trying on");
+                    log::error!(error = reason.as_str(); "somebody removed or changed our table, and it cannot be put back: trying on");
                 }
                 Protection::Broken(reason)
             }

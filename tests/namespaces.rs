@@ -39,6 +39,8 @@ mod nmap;
 mod probes;
 #[path = "namespaces/sources.rs"]
 mod sources;
+#[path = "namespaces/tampering.rs"]
+mod tampering;
 #[path = "namespaces/trouble.rs"]
 mod trouble;
 #[path = "namespaces/unserved.rs"]

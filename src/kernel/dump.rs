@@ -102,7 +102,8 @@ pub(super) fn key(element: &mut Messages, source: &Source) {
     });
 }
 
-fn dump_set(table: &str, set: &'static str, ipv6_prefix: u8) -> Result<Vec<Element>, DumpError> {
+/// The elements of one of them.
+pub(super) fn dump_set(table: &str, set: &'static str, ipv6_prefix: u8) -> Result<Vec<Element>, DumpError> {
     let mut request = Messages::default();
     request.add(libc::NFT_MSG_GETSETELEM, DUMP, 1, |body| {
         body.name(NFTA_SET_ELEM_LIST_TABLE, table);

@@ -93,6 +93,10 @@ pub fn ban(table: &str, banned: &[Banned]) -> Result<(), NftError> {
     run(&ruleset::banned(table, banned))
 }
 
+/// Sets that every version of ours has had.
+const OUR_SETS: [&str; 4] = [SET_V4, SET_V6, "tcp_triggers", "udp_triggers"];
+const ENOUGH_OF_THEM: usize = 2;
+
 #[derive(PartialEq, Eq)]
 enum Owner {
     Nobody,
@@ -101,14 +105,16 @@ enum Owner {
     SomebodyElse,
 }
 
-/// Whose table it is: who has a table of our name, but not our sets in it, has something of its own there.
+/// Whose table it is: who has a table of our name, but not our sets in it, has something of its own there. Of ours, somebody may have
+/// deleted one.
 fn owner(table: &str) -> Result<Owner, NftError> {
     let listing = match child::run(&["-t", "list", "table", "inet", table], "") {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Err(NftError::Refused(_)) => return Ok(Owner::Nobody),
         Err(error) => return Err(error),
     };
-    let ours = [SET_V4, SET_V6].iter().all(|set| listing.contains(&format!("set {set} {{")));
+    let has = |set: &&&str| listing.contains(&format!("set {set} {{"));
+    let ours = OUR_SETS.iter().filter(has).count() >= ENOUGH_OF_THEM;
     Ok(if ours { Owner::We(listing) } else { Owner::SomebodyElse })
 }
 

@@ -16,7 +16,10 @@ pub(super) fn fits(listing: &str, config: &Config) -> bool {
 /// What empties the table of rules and sets, before it is loaded anew in the same transaction, and what then puts back the blocks.
 pub(super) fn clear(config: &Config, listing: &str) -> Result<(String, String), DumpError> {
     let table = &config.table;
-    let blocks = dump::dump(table, config.detect.ipv6_prefix)?;
+    let mut blocks = Vec::new();
+    for set in SETS.into_iter().filter(|set| definition(listing, set).is_some()) {
+        blocks.append(&mut dump::dump_set(table, set, config.detect.ipv6_prefix)?);
+    }
     let delete = set_names(listing).map(|set| format!("delete set inet {table} {set}\n"));
     let clear = [format!("flush table inet {table}\n"), delete.collect()].concat();
     Ok((clear, ruleset::blocks(table, &blocks)))
