@@ -27,7 +27,6 @@ use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
 use crate::kernel::queue::{self, QueueError};
-use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
 
 mod allowed;
@@ -38,6 +37,7 @@ mod blocks;
 mod books;
 mod memory;
 mod orders;
+mod pace;
 mod policy;
 mod protection;
 mod pulse;
@@ -51,7 +51,7 @@ use allowed::Allowed;
 use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
-use protection::Protection;
+use protection::{Guard, Protection};
 use pulse::Pulse;
 use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share};
 use writer::Writer;
@@ -62,6 +62,8 @@ const PENDING_FACTS: usize = 4096;
 const PENDING_ORDERS: usize = 16;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
+/// A process that was killed is gone after that, unless its memory is very large.
+const TICKS_TO_GO: u32 = 5;
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// Rates are of the last second.
@@ -111,7 +113,7 @@ pub enum DaemonError {
 /// Runs until SIGTERM or SIGINT; `path` is where `config` was read.
 pub fn run(config: Config, path: Option<&Path>) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
-    let mut instance = Instance::claim(&config.table)?;
+    let mut instance = claim(&config.table)?;
     refuse_taken_queues(&config)?;
     let mut daemon = Daemon::start(config, path)?;
     let ready = daemon.arm().and_then(|()| daemon.listen(instance.listener()));
@@ -143,6 +145,18 @@ fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
     Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
 }
 
+/// Claims the table. A daemon that was killed just now is given the time to go.
+#[expect(clippy::disallowed_methods, reason = "nothing else is done before there is a claim")]
+fn claim(table: &str) -> Result<Instance, InstanceError> {
+    for _ in 0..TICKS_TO_GO {
+        match Instance::claim(table) {
+            Err(InstanceError::Running { .. }) => thread::sleep(TICK),
+            claimed @ (Ok(_) | Err(InstanceError::Claim(_))) => return claimed,
+        }
+    }
+    Instance::claim(table)
+}
+
 /// What a signal asks of us.
 #[derive(PartialEq, Eq)]
 enum Then {
@@ -161,6 +175,7 @@ struct Daemon {
     keeper: Option<Keeper>,
     /// This thread's own way to the kernel's sets.
     set: BlockSet,
+    guard: Guard,
     orders: Receiver<Order>,
     answers: Arc<Answers>,
     blocks: usize,
@@ -180,6 +195,7 @@ impl Daemon {
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
         let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
+        let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, None)));
@@ -199,13 +215,14 @@ impl Daemon {
             orders: sender,
         });
         let blocks = opened.blocks;
-        Ok(Self { books, shared, audience, counters, workers, writer, keeper, set, orders, answers, blocks })
+        Ok(Self { books, shared, audience, counters, workers, writer, keeper, set, guard, orders, answers, blocks })
     }
 
     /// Sends packets to the queues, and says so.
-    fn arm(&self) -> Result<(), DaemonError> {
+    fn arm(&mut self) -> Result<(), DaemonError> {
         let config = self.books.config();
         let method = nft::arm(&config)?;
+        self.guard.settled();
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole.to_string();
         announce(&config, method, self.blocks);
@@ -228,8 +245,7 @@ impl Daemon {
 
     /// Serves signals and operators until a signal says stop, or a worker is gone.
     fn watch(&mut self, instance: &mut Instance, signals: &mut Signals) -> Result<(), DaemonError> {
-        let mut table = Watch::open(&self.books.config().table).map_err(DaemonError::Netlink)?;
-        let (mut tick, mut state, mut pulse) = (0_u32, Protection::Whole, Pulse::new(&self.counters));
+        let (mut tick, mut pulse) = (0_u32, Pulse::new(&self.counters));
         loop {
             tick = tick.wrapping_add(1);
             if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
@@ -239,7 +255,7 @@ impl Daemon {
                 return Err(DaemonError::WorkerEnded);
             }
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
-                state = self.protect(&mut table, state);
+                self.protect();
             }
             if tick.is_multiple_of(TICKS_PER_PULSE) {
                 self.books.health().rates = pulse.beat(&self.counters);

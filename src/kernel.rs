@@ -1,7 +1,10 @@
 //! The edge to the kernel: its clock, its queues, its sets, its links. Everything that is `unsafe` is behind this door.
 
+mod message;
 pub mod block_set;
+pub mod bulk;
 pub mod clock;
+pub mod dump;
 pub mod home;
 pub mod instance;
 pub mod netlink;

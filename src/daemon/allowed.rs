@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,7 @@ fn entry(line: &str, number: usize) -> Option<io::Result<Entry>> {
     if prefix.is_empty() {
         return None;
     }
-    let read = prefix.parse::<IpNet>().or_else(|_| prefix.parse().map(IpNet::from));
+    let read = prefix.parse::<IpNet>().or_else(|_| prefix.parse::<IpAddr>().map(IpNet::from));
     let wrong = |_| io::Error::new(io::ErrorKind::InvalidData, format!("line {number} is neither an address nor a prefix"));
     Some(read.map_err(wrong).map(|prefix| Entry { prefix: prefix.trunc(), reason: reason.trim().to_owned(), saved: true }))
 }

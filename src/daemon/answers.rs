@@ -186,7 +186,7 @@ impl Answers {
         if self.books.config().allow.contains(who) {
             return Some("it is on the config's allow list".to_owned());
         }
-        self.exempt().into_iter().find(|(address, _)| *address == who).map(|(_, why)| why.to_string())
+        self.exempt().into_iter().find(|(address, _)| *address == who).map(|(_, why)| words(why).to_owned())
     }
 
     fn exempt(&self) -> Vec<(IpAddr, surroundings::Why)> {
@@ -211,10 +211,10 @@ impl Answers {
             reason: Some(entry.reason).filter(|reason| !reason.is_empty()),
             lasting: entry.saved,
         });
-        let mut whys: HashMap<IpAddr, Vec<String>> = HashMap::new();
+        let mut whys: HashMap<IpAddr, Vec<&str>> = HashMap::new();
         let exempt = self.exempt();
         for (address, why) in &exempt {
-            whys.entry(*address).or_default().push(why.to_string());
+            whys.entry(*address).or_default().push(words(*why));
         }
         let of_needs = exempt.iter().filter_map(|(address, _)| {
             let whys = whys.remove(address)?; // once each
@@ -238,5 +238,16 @@ impl Answers {
             }
         }
         Err(Stopped::Gone)
+    }
+}
+
+/// What this host needs somebody for.
+const fn words(why: surroundings::Why) -> &'static str {
+    match why {
+        surroundings::Why::OwnAddress => "an address of this host",
+        surroundings::Why::DefaultGateway => "the default gateway",
+        surroundings::Why::Resolver => "a resolver",
+        surroundings::Why::TimeServer => "a time server",
+        surroundings::Why::Session => "somebody is logged in from there",
     }
 }

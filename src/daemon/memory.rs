@@ -12,7 +12,7 @@ use crate::config::{Config, Mode};
 use crate::detect::source::Source;
 use crate::detect::table::ScanTable;
 use crate::journal::keeper::{Keeper, announce};
-use crate::journal::{Journal, JournalError, Settings, StandingSource};
+use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
 use crate::kernel::clock::wall;
 use crate::kernel::home;
 use crate::time::Moment;
@@ -31,7 +31,7 @@ pub(super) struct Memory {
 pub(super) fn open(config: &Config) -> io::Result<(Memory, Option<(Keeper, Desk)>)> {
     let Some(file) = config.journal_file() else { return Ok((Memory::default(), None)) };
     let settings = Settings { file: file.clone(), keep: config.journal.keep, max_bytes: config.journal.max_bytes };
-    let home = home::read();
+    let home = Home(home::read());
     let journal = Journal::open(settings.clone(), home.clone(), wall()).map(|(journal, opened)| {
         announce(&opened);
         journal
@@ -46,7 +46,7 @@ pub(super) fn open(config: &Config) -> io::Result<(Memory, Option<(Keeper, Desk)
 pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
     let Some(file) = config.journal_file().filter(|file| file.exists()) else { return Ok(Memory::default()) };
     let settings = Settings { file, keep: config.journal.keep, max_bytes: config.journal.max_bytes };
-    let (journal, opened) = Journal::open(settings, home::read(), wall())?;
+    let (journal, opened) = Journal::open(settings, Home(home::read()), wall())?;
     announce(&opened);
     Ok(Memory::of(&journal, config))
 }

@@ -24,6 +24,8 @@ use crate::kernel::dump;
 const WIDEST_V4: u8 = 8;
 /// As much of IPv6: no registry gives more to anybody.
 const WIDEST_V6: u8 = 16;
+/// More names in one note nobody reads.
+const NAMED: usize = 5;
 /// Longer is for ever.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -178,7 +180,10 @@ impl Daemon {
         let stored = self.audience.tell_for_good(What::Allowed { prefix, reason, saved, by });
         let mut notes = Vec::new();
         if !freed.is_empty() {
-            notes.push(format!("{} blocks there are ended", freed.len()));
+            let names = freed.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = freed.len().saturating_sub(NAMED);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!("not blocked any more: {names}{rest}"));
         }
         if !saved {
             notes.push("until nftrap ends: with --save it is kept".to_owned());

@@ -2,18 +2,20 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::{debug, error, warn};
 
+use super::pace::Pace;
 use super::policy::{self, Policy};
 use super::{Daemon, orders};
 use crate::config::{Config, Mode};
 use crate::detect::source::Source;
 use crate::event::What;
 use crate::kernel::nft;
-use crate::kernel::watch::Watch;
+use crate::kernel::watch::{Found, Watch};
 
 /// Whether packets come to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,33 +35,65 @@ impl fmt::Display for Protection {
     }
 }
 
-impl Daemon {
-    /// Looks after our table, and puts it back where somebody changed it.
-    pub(super) fn protect(&self, table: &mut Watch, before: Protection) -> Protection {
-        if before == Protection::Whole && !table.is_gone().unwrap_or(false) {
-            return before;
-        }
-        let after = self.restore(&before);
-        self.books.health().protection = after.to_string();
-        after
+/// What looks after our table.
+pub(super) struct Guard {
+    table: Watch,
+    pace: Pace,
+    state: Protection,
+}
+
+impl Guard {
+    /// Looks after `table` from now on.
+    pub(super) fn open(table: &str) -> io::Result<Self> {
+        Ok(Self { table: Watch::open(table)?, pace: Pace::new(), state: Protection::Whole })
     }
 
-    /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look, and said once.
-    fn restore(&self, before: &Protection) -> Protection {
+    /// Takes the table for ours as it is now: after each load, reload or arming.
+    pub(super) fn settled(&mut self) {
+        if let Err(error) = self.table.settled() {
+            debug!(error:%; "cannot see our table: the next look puts it back once more");
+        }
+    }
+}
+
+impl Daemon {
+    /// Puts back what somebody took away, if it is time to. A kernel that does not answer gives no reason to think that anything is gone.
+    pub(super) fn protect(&mut self) {
+        let found = match self.guard.state {
+            Protection::Broken(_) => Found::Gone,
+            Protection::Whole => self.guard.table.look().unwrap_or(Found::Whole),
+        };
+        let now = self.shared.clock.now();
+        if found == Found::Whole || !self.guard.pace.allows(now) {
+            return;
+        }
+        self.guard.state = self.restore(found);
+        self.books.health().protection = self.guard.state.to_string();
+        if self.guard.state == Protection::Whole {
+            self.guard.settled();
+            if let Some(pause) = self.guard.pace.restored(now) {
+                warn!(pause = pause.as_secs(); "somebody takes our table away again and again: putting it back ever more seldom");
+            }
+        }
+    }
+
+    /// Puts back table and blocks. What fails now is tried again at the next look, and said once.
+    fn restore(&self, found: Found) -> Protection {
         let config = self.whole_config();
         let blocks = self.blocks_to_restore(&config);
         let banned = orders::banned(&self.books.bans());
         let loaded = nft::load(&config, &self.shared.host(), &blocks).and_then(|()| nft::ban(&config.table, &banned));
         match loaded.and_then(|()| nft::arm(&config)) {
             Ok(_) => {
-                warn!(blocks = blocks.len(); "somebody removed our table: it is back, and so are the blocks");
+                let what = if found == Found::Gone { "removed" } else { "changed" };
+                warn!(blocks = blocks.len(); "somebody {what} our table: it is back, and so are the blocks");
                 self.audience.tell(What::TableRestored { blocks: u32::try_from(blocks.len()).unwrap_or(u32::MAX) });
                 Protection::Whole
             }
             Err(error) => {
                 let reason = error.to_string();
-                if *before != Protection::Broken(reason.clone()) {
-                    error!(error = reason.as_str(); "somebody removed our table, and it cannot be put back: trying on");
+                if self.guard.state != Protection::Broken(reason.clone()) {
+                    error!(error = reason.as_str(); "somebody removed or changed our table, and it cannot be put back: trying on");
                 }
                 Protection::Broken(reason)
             }

@@ -60,6 +60,7 @@ impl Daemon {
             let method = self.books.health().method;
             nft::rearm(&fresh, method).map_err(refuse)?;
         }
+        self.guard.settled();
         self.shared.policy.store(Arc::new(policy));
         self.adopt(orphans);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
