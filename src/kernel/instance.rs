@@ -31,7 +31,7 @@ pub enum InstanceError {
 impl Instance {
     /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim.
     pub fn claim(table: &str) -> Result<Self, InstanceError> {
-        let name = format!("nftrap/{table}");
+        let name = name(table);
         let address = SocketAddr::from_abstract_name(&name).map_err(InstanceError::Claim)?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => {
@@ -52,6 +52,16 @@ impl Instance {
     }
 }
 
+/// The process that has claimed `table` in this namespace, if one runs.
+#[must_use]
+pub fn holder_of(table: &str) -> Option<i32> {
+    holder(name(table).as_bytes())
+}
+
+fn name(table: &str) -> String {
+    format!("nftrap/{table}")
+}
+
 /// The process that listens there, if it is root's or our own user's. Does not wait: who took the name to keep us from starting
 /// would not answer.
 fn holder(name: &[u8]) -> Option<i32> {
@@ -69,7 +79,9 @@ mod tests {
     #[test]
     fn a_table_is_claimed_once_until_it_is_given_up() {
         let table = format!("test_{}", std::process::id());
+        assert_eq!(holder_of(&table), None);
         let first = Instance::claim(&table).unwrap();
+        assert_eq!(holder_of(&table), i32::try_from(std::process::id()).ok());
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());

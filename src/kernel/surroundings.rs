@@ -88,7 +88,7 @@ pub fn exempt() -> Prefixes {
     found.extend(gateways_v6(&read("/proc/self/net/ipv6_route")));
     found.extend(resolvers(&read("/etc/resolv.conf")));
     found.extend(time_servers());
-    found.extend(session_peers());
+    found.extend(session_peers().unwrap_or_default());
     let named = found.iter().map(IpAddr::to_canonical).filter(|who| !who.is_unspecified() && !who.is_loopback());
     Prefixes::new(&named.map(IpNet::from).collect::<Vec<_>>())
 }
@@ -161,10 +161,12 @@ fn timesyncd_servers(conf: &str) -> Vec<IpAddr> {
     lists.flat_map(|(_, list)| list.split_whitespace()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Remote sessions that are logged in, from logind's own files. A connection alone would not do: a scanner can open one.
-fn session_peers() -> Vec<IpAddr> {
-    let sessions = fs::read_dir("/run/systemd/sessions").into_iter().flatten().flatten();
-    sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect()
+/// Remote sessions that are logged in, from logind's own files; nothing where there is no logind. A connection alone would not
+/// do: a scanner can open one.
+#[must_use]
+pub fn session_peers() -> Option<Vec<IpAddr>> {
+    let sessions = fs::read_dir("/run/systemd/sessions").ok()?.flatten();
+    Some(sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect())
 }
 
 fn session_peer(session: &str) -> Option<IpAddr> {
@@ -174,7 +176,7 @@ fn session_peer(session: &str) -> Option<IpAddr> {
 
 /// What the system knows of itself is in files; those not there name nobody. Of a router's million routes, or a busy server's
 /// million connections, the start must do: it has the default route of IPv4, and whoever listens.
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     const ENOUGH: u64 = 1 << 20;
     let mut text = String::new();
     let Ok(file) = File::open(path) else { return text };
