@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 19] = [
+const PURE: [&str; 20] = [
     "packet",
     "time",
     "detect",
+    "doctor",
     "config/ports",
     "replay/capture/blocks",
     "replay/capture/link",
