@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod doctor;
 mod replay;
 mod rules;
 mod run;
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
+    /// Look at this host, and say what keeps nftrap from guarding it, and what to do. Changes nothing.
+    Doctor(doctor::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
@@ -36,6 +39,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
     }

@@ -2,10 +2,12 @@
 
 pub mod block_set;
 pub mod clock;
+pub mod facts;
 pub mod instance;
 pub mod netlink;
 pub mod nft;
 pub mod queue;
+mod rehearsal;
 pub mod ruleset;
 pub mod surroundings;
 pub mod watch;

@@ -1,0 +1,181 @@
+//! Looks at this host for `doctor`, and changes nothing that stays.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::fs::{Access, access, statvfs};
+
+use super::surroundings::{self, read};
+use super::{instance, nft, queue, rehearsal};
+use crate::config::Config;
+use crate::doctor::facts::{
+    Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units,
+};
+
+/// A ruleset whose listing is longer than this is not read into memory.
+const LISTING_BYTES: u64 = 64 << 20;
+/// Where state is kept.
+const FOLDER: &str = "/var/lib/nftrap";
+
+/// All that can be seen of this host and network namespace.
+#[must_use]
+pub fn collect(config: &Config) -> Facts {
+    let version = nft_version();
+    let on_link = surroundings::on_link_networks().unwrap_or_default();
+    let rehearsal = match version {
+        Some(_) => rehearsal::rehearse(config, &on_link),
+        None => Rehearsal::NotTried(String::from("nft is not found")),
+    };
+    let served = surroundings::listening().into_iter();
+    Facts {
+        release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        nft: version,
+        status: read("/proc/self/status"),
+        rehearsal,
+        ruleset: ruleset(),
+        queues: listeners(),
+        daemon: instance::holder_of(&config.table).map(daemon),
+        conntrack: conntrack(),
+        served: served.map(|at| Served { protocol: at.protocol, port: at.port }).collect(),
+        ip_vs: read("/proc/self/net/ip_vs"),
+        forwards: ["ipv4/ip_forward", "ipv6/conf/all/forwarding"].map(|name| setting(name).map(|value| value != 0)),
+        legacy: legacy_tables(),
+        programs: programs(),
+        nftables_conf: [read("/etc/nftables.conf"), read("/etc/sysconfig/nftables.conf")].concat(),
+        units: units(),
+        session_peers: surroundings::session_peers(),
+        timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
+        folder: folder(),
+    }
+}
+
+fn nft_version() -> Option<String> {
+    let output = nft::start(&["--version"], Stdio::null).ok()?.wait_with_output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn ruleset() -> Listing {
+    listing().unwrap_or_else(|error| Listing::NotSeen(format!("nft cannot be run ({error})")))
+}
+
+fn listing() -> io::Result<Listing> {
+    let mut nft = nft::start(&["-j", "-t", "list", "ruleset"], Stdio::null)?;
+    drop(nft.stdin.take());
+    let mut json = Vec::new();
+    if let Some(stdout) = nft.stdout.take() {
+        stdout.take(LISTING_BYTES).read_to_end(&mut json)?;
+    }
+    // What is longer is cut off here, and nft then ends for want of a reader.
+    let complete = nft.wait()?.success();
+    Ok(if complete { Listing::Json(json) } else { Listing::NotSeen(why_not(&json)) })
+}
+
+fn why_not(json: &[u8]) -> String {
+    let too_long = u64::try_from(json.len()).is_ok_and(|length| length >= LISTING_BYTES);
+    String::from(if too_long { "its listing is longer than 64 MiB" } else { "nft may not list it for us" })
+}
+
+/// Nothing, where the kernel's list may not be read; nobody, where the kernel has none.
+fn listeners() -> Option<Vec<Listener>> {
+    match File::open("/proc/self/net/netfilter/nfnetlink_queue") {
+        Err(error) if error.kind() != ErrorKind::NotFound => return None,
+        Ok(_) | Err(_) => {}
+    }
+    let listener = |state: queue::QueueState| Listener {
+        number: state.number,
+        owner: queue::owner(state.number).unwrap_or_else(|| String::from("a program that has just ended")),
+        process: i32::try_from(state.port).ok().filter(|process| Path::new(&format!("/proc/{process}")).exists()),
+        waiting: state.waiting,
+        lost: state.overrun.saturating_add(state.unsent),
+    };
+    Some(queue::states().into_iter().map(listener).collect())
+}
+
+fn daemon(process: i32) -> Daemon {
+    let by_unit = read(&format!("/proc/{process}/cgroup")).lines().any(|line| line.ends_with("/nftrap.service"));
+    Daemon { process, started: if by_unit { Started::ByUnit } else { Started::Otherwise } }
+}
+
+fn conntrack() -> Conntrack {
+    let netfilter = |name: &str| setting(&format!("netfilter/nf_conntrack_{name}"));
+    Conntrack {
+        count: netfilter("count"),
+        max: netfilter("max"),
+        loose: netfilter("tcp_loose"),
+        defragments: netfilter("frag6_timeout").is_some(),
+    }
+}
+
+/// A number below `/proc/sys/net`.
+fn setting(name: &str) -> Option<u64> {
+    read(&format!("/proc/sys/net/{name}")).trim().parse().ok()
+}
+
+fn legacy_tables() -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for list in ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"] {
+        match File::open(list) {
+            Ok(_) => names.extend(read(list).lines().map(str::to_owned)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+/// Of this network namespace, as far as that may be seen: who is in a container does not guard this host.
+fn programs() -> Vec<String> {
+    let ours = fs::read_link("/proc/self/ns/net").ok();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| {
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let elsewhere = fs::read_link(format!("/proc/{process}/ns/net")).is_ok_and(|theirs| Some(theirs) != ours);
+        (!elsewhere).then(|| read(&format!("/proc/{process}/comm")).trim_end().to_owned())
+    };
+    let mut names: Vec<_> = processes.filter_map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn units() -> Units {
+    const WHERE: [&str; 4] =
+        ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    let installed = |unit: &str| WHERE.iter().any(|folder| Path::new(folder).join(unit).exists());
+    let enabled = |unit: &str| {
+        let wants = fs::read_dir("/etc/systemd/system").into_iter().flatten().flatten();
+        let wants =
+            wants.filter(|entry| entry.path().extension().is_some_and(|end| end == "wants" || end == "requires"));
+        // A link to the unit, which need not lead anywhere in a container.
+        wants.map(|entry| entry.path().join(unit)).any(|link| link.symlink_metadata().is_ok())
+    };
+    let unit = |name: &str| match (enabled(name), installed(name)) {
+        (true, _) => Unit::Enabled,
+        (false, true) => Unit::Installed,
+        (false, false) => Unit::Absent,
+    };
+    Units {
+        systemd: Path::new("/run/systemd/system").exists(),
+        nftrap: unit("nftrap.service"),
+        nftables: unit("nftables.service"),
+    }
+}
+
+fn folder() -> Folder {
+    let found = match fs::metadata(FOLDER) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Folder::Absent,
+        Err(_) => return Folder::NotSeen,
+    };
+    let Ok(disk) = statvfs(FOLDER) else { return Folder::NotSeen };
+    Folder::Present {
+        mode: found.mode(),
+        writable: access(FOLDER, Access::WRITE_OK).is_ok(),
+        free: disk.f_bavail.saturating_mul(disk.f_frsize) >> 20,
+    }
+}
