@@ -2,12 +2,15 @@
 //! is never taken for something that is not there.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Everything that the checks judge.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The running kernel's release: `6.1.0-56-amd64`.
     pub release: String,
+    /// How long the machine has been up.
+    pub uptime: Duration,
     /// What `nft --version` prints; nothing where there is no nft.
     pub nft: Option<String>,
     /// Our own `/proc/self/status`.
@@ -28,6 +31,8 @@ pub struct Facts {
     pub ip_vs: String,
     /// `net.ipv4.ip_forward` and `net.ipv6.conf.all.forwarding`.
     pub forwards: [Option<bool>; 2],
+    /// Links on which any sender may name any source (`rp_filter` is 0).
+    pub unfiltered_links: Vec<String>,
     /// Tables of iptables-legacy; nothing where we may not see them.
     pub legacy: Option<Vec<String>>,
     /// Names of this machine's processes.

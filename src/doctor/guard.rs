@@ -22,7 +22,13 @@ pub(super) fn daemon(facts: &Facts, config: &Config) -> Check {
         Started::ByUnit => " as nftrap.service",
         Started::Otherwise => "",
     };
-    Check::ok("daemon", format!("process {} guards table inet {}{how}{mode}", daemon.process, config.table))
+    let waits = match config.unserved.after_boot.checked_sub(facts.uptime) {
+        Some(left) if !left.is_zero() => {
+            format!("; unserved ports count in {} s, for services still start", left.as_secs())
+        }
+        Some(_) | None => String::new(),
+    };
+    Check::ok("daemon", format!("process {} guards table inet {}{how}{mode}{waits}", daemon.process, config.table))
 }
 
 /// What is in the kernel of our table.

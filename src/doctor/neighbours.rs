@@ -71,11 +71,18 @@ pub(super) fn untracked(config: &Config, ruleset: Result<&Ruleset, &String>) -> 
     }
     let some = chains.iter().filter(|chain| ruleset.rules_of(chain).any(|rule| rule.does(Statement::NoTrack)));
     let some = few(some.map(|chain| chain.full_name()));
-    if some.is_empty() {
-        return Check::ok(NAME, "no rule hides flows from conntrack");
+    if !some.is_empty() {
+        let finding = format!("{some} hides some flows from conntrack: of those, blocks hold for SYNs only");
+        return Check::warning(NAME, finding, "keep `notrack` to the loopback, and to ports that are served here");
     }
-    let finding = format!("{some} hides some flows from conntrack: of those, blocks hold for SYNs only");
-    Check::warning(NAME, finding, "keep `notrack` to the loopback, and to ports that are served here")
+    let perhaps = chains.iter().filter(|chain| ruleset.rules_of(chain).any(|rule| rule.does(Statement::MaybeNoTrack)));
+    let perhaps = few(perhaps.map(|chain| chain.full_name()));
+    if !perhaps.is_empty() {
+        let finding =
+            format!("{perhaps} has iptables' target CT, which hides flows from conntrack if it says --notrack");
+        return Check::warning(NAME, finding, "see `iptables -t raw -S`; keep --notrack to ports that are served here");
+    }
+    Check::ok(NAME, "no rule hides flows from conntrack")
 }
 
 /// Whether a reload of another service takes our table away.

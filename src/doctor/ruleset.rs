@@ -54,10 +54,12 @@ pub(super) struct Rule {
 pub(super) enum Statement {
     Drop,
     NoTrack,
+    /// iptables' target CT: a zone, a helper, or `--notrack`; nft does not list which.
+    MaybeNoTrack,
     Queue,
-    /// One of iptables' own: NFQUEUE, if it is in a chain of ours.
+    /// One of iptables' own that nft does not name: NFQUEUE, if it is in a chain of ours.
     Compatible,
-    /// What changes nothing about the packet's way: counter, log.
+    /// What changes nothing about the packet's way: counter, log, comment.
     Neutral,
     /// A condition, or anything else.
     Other,
@@ -121,8 +123,18 @@ impl Statement {
             "drop" => Self::Drop,
             "notrack" => Self::NoTrack,
             "queue" => Self::Queue,
-            "xt" => Self::Compatible,
             "counter" | "log" => Self::Neutral,
+            _ => Self::Other,
+        }
+    }
+
+    /// A match or target of iptables', by its own name.
+    fn of_iptables(name: &str) -> Self {
+        match name {
+            "NFQUEUE" => Self::Queue,
+            "NOTRACK" => Self::NoTrack,
+            "CT" => Self::MaybeNoTrack,
+            "comment" | "LOG" => Self::Neutral,
             _ => Self::Other,
         }
     }
@@ -137,6 +149,13 @@ impl<'de> Deserialize<'de> for Statement {
 
 struct ByItsKey;
 
+/// `{"type": "target", "name": "NFQUEUE"}`; older versions of nft print null.
+#[derive(Deserialize)]
+struct Foreign {
+    #[serde(default)]
+    name: String,
+}
+
 impl<'de> Visitor<'de> for ByItsKey {
     type Value = Statement;
 
@@ -146,8 +165,14 @@ impl<'de> Visitor<'de> for ByItsKey {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Statement, A::Error> {
         let mut statement = Statement::Other;
-        while let Some((key, _)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
-            statement = Statement::named(&key);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            statement = if key == "xt" {
+                let foreign: Option<Foreign> = map.next_value()?;
+                foreign.map_or(Statement::Compatible, |foreign| Statement::of_iptables(&foreign.name))
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                Statement::named(&key)
+            };
         }
         Ok(statement)
     }
@@ -168,7 +193,7 @@ impl<'de> Visitor<'de> for ByItsKey {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::Statement::{Compatible, Drop, Neutral, NoTrack, Other, Queue};
+    use super::Statement::{Compatible, Drop, MaybeNoTrack, Neutral, NoTrack, Other, Queue};
     use super::*;
 
     /// As nft 1.0.6 lists it, recorded on Linux 6.1.
@@ -195,7 +220,20 @@ pub(super) mod tests {
         assert_eq!((names(&ruleset.tables), names(&ruleset.sets)), (vec!["nt".into()], vec!["s".into()]));
         assert_eq!(names(&ruleset.flowtables), ["ft"]);
         let statements: Vec<_> = ruleset.rules.iter().flat_map(|rule| rule.expr.clone()).collect();
-        assert_eq!(statements, [NoTrack, Other, Other, Neutral, Neutral, Drop, Neutral, Compatible, Queue]);
+        assert_eq!(statements, [NoTrack, Other, Other, Neutral, Neutral, Drop, Neutral, Queue, Queue]);
+    }
+
+    /// As iptables-nft's rules are listed: `-t raw -A PREROUTING -p udp --dport 53 -m comment --comment x -j CT --notrack`.
+    pub(in crate::doctor) const IPTABLES: &str = r#"{"nftables": [
+        {"chain": {"family": "ip", "table": "raw", "name": "PREROUTING", "handle": 1, "type": "filter", "hook": "prerouting", "prio": -300, "policy": "accept"}},
+        {"rule": {"family": "ip", "table": "raw", "chain": "PREROUTING", "handle": 3, "expr": [
+            {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 53}},
+            {"xt": {"type": "match", "name": "comment"}}, {"counter": {"packets": 0, "bytes": 0}}, {"xt": {"type": "target", "name": "CT"}}]}}]}"#;
+
+    #[test]
+    fn what_iptables_wrote_is_known_by_the_names_of_its_targets() {
+        let ruleset = Ruleset::parse(IPTABLES.as_bytes()).unwrap();
+        assert_eq!(ruleset.rules[0].expr, [Other, Neutral, Neutral, MaybeNoTrack]);
     }
 
     #[test]
@@ -212,8 +250,7 @@ pub(super) mod tests {
         let odd = br#"{"nftables": [{"rule": {"family": "ip", "table": "t", "chain": "c", "expr":
             ["notrack", null, [1], {"xt": null}, {}]}}, {"ct helper": {"name": "x"}}, {"chain": {"family": "ip", "table": "t", "name": "c"}}]}"#;
         let ruleset = Ruleset::parse(odd).unwrap();
-        assert_eq!(ruleset.rules[0].expr[0], NoTrack);
-        assert_eq!(ruleset.rules[0].expr.len(), 5);
+        assert_eq!(ruleset.rules[0].expr, [NoTrack, Other, Other, Compatible, Other]);
         assert!(Ruleset::parse(b"nothing").is_none());
         assert!(Ruleset::parse(b"").is_none());
     }

@@ -77,7 +77,7 @@ pub(super) fn rehearsal(facts: &Facts) -> Check {
             Check::unknown(NAME, format!("whether kernel and nft take it was not tried: {reason}"), BE_ROOT)
         }
         Rehearsal::Fails { reason, missing } if missing.is_empty() => {
-            let remedy = "`nftrap rules | nft -c -f -` says where; a bad [allow] or [protect] entry, or an old nft";
+            let remedy = "`unshare --net sh -c 'nftrap rules --no-queue | nft -f -'` shows where, and touches nothing";
             Check::problem(NAME, format!("it does not load: {reason}"), remedy)
         }
         Rehearsal::Fails { reason, missing } => {

@@ -91,11 +91,14 @@ pub(super) fn forwarding(facts: &Facts, config: &Config) -> Check {
         let remedy = format!("`sysctl {}=1` if this is a gateway; else empty section [protect]", off.join("=1 "));
         return Check::problem(NAME, finding, remedy);
     }
-    if wanted.contains(&true) {
-        Check::ok(NAME, "on, as [protect] needs it")
-    } else {
-        Check::ok(NAME, "[protect] names no networks: this host alone is guarded")
+    if !wanted.contains(&true) {
+        return Check::ok(NAME, "[protect] names no networks: this host alone is guarded");
     }
+    let unfiltered = few(facts.unfiltered_links.iter().cloned());
+    if unfiltered.is_empty() {
+        return Check::ok(NAME, "on, as [protect] needs it");
+    }
+    Check::ok(NAME, format!("on; who sends on {unfiltered} may name any source, also one from inside: rp_filter is 0"))
 }
 
 #[cfg(test)]
@@ -175,6 +178,8 @@ mod tests {
         ] {
             assert_eq!(forwarding(&Facts { forwards, ..Facts::default() }, &config).state, state);
         }
+        let on = Facts { forwards: [Some(true); 2], unfiltered_links: vec![String::from("eth0")], ..Facts::default() };
+        assert!(forwarding(&on, &config).finding.contains("on eth0 may name any source"));
         let off = Facts { forwards: [Some(false); 2], ..Facts::default() };
         assert_eq!(forwarding(&off, &Config::default()).state, State::Ok);
         let both = Config { dark: prefixes(&["2001:db8::/64"]), ..config };

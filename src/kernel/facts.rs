@@ -9,7 +9,7 @@ use std::process::Stdio;
 use rustix::fs::{Access, access, statvfs};
 
 use super::surroundings::{self, read};
-use super::{instance, nft, queue, rehearsal};
+use super::{clock, instance, nft, queue, rehearsal};
 use crate::config::Config;
 use crate::doctor::facts::{
     Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units,
@@ -32,6 +32,7 @@ pub fn collect(config: &Config) -> Facts {
     let served = surroundings::listening().into_iter();
     Facts {
         release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        uptime: clock::uptime(),
         nft: version,
         status: read("/proc/self/status"),
         rehearsal,
@@ -42,6 +43,7 @@ pub fn collect(config: &Config) -> Facts {
         served: served.map(|at| Served { protocol: at.protocol, port: at.port }).collect(),
         ip_vs: read("/proc/self/net/ip_vs"),
         forwards: ["ipv4/ip_forward", "ipv6/conf/all/forwarding"].map(|name| setting(name).map(|value| value != 0)),
+        unfiltered_links: unfiltered_links(),
         legacy: legacy_tables(),
         programs: programs(),
         nftables_conf: [read("/etc/nftables.conf"), read("/etc/sysconfig/nftables.conf")].concat(),
@@ -112,6 +114,20 @@ fn conntrack() -> Conntrack {
 /// A number below `/proc/sys/net`.
 fn setting(name: &str) -> Option<u64> {
     read(&format!("/proc/sys/net/{name}")).trim().parse().ok()
+}
+
+/// The kernel takes the stricter of a link's own setting and everybody's.
+fn unfiltered_links() -> Vec<String> {
+    let value = |link: &str| setting(&format!("ipv4/conf/{link}/rp_filter"));
+    if value("all") != Some(0) {
+        return Vec::new();
+    }
+    let links = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
+    let links = links.filter_map(|link| link.file_name().into_string().ok());
+    let mut off: Vec<_> =
+        links.filter(|link| !["all", "default", "lo"].contains(&link.as_str()) && value(link) == Some(0)).collect();
+    off.sort_unstable();
+    off
 }
 
 fn legacy_tables() -> Option<Vec<String>> {

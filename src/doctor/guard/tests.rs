@@ -1,5 +1,7 @@
 //! Daemon, table and queues, each as it can be found.
 
+use std::time::Duration;
+
 use super::*;
 use crate::doctor::State;
 use crate::doctor::facts::Daemon;
@@ -123,4 +125,11 @@ fn queues_that_fill_up_or_lost_packets_are_worth_a_warning() {
         }
         assert_eq!(queues(&facts, &Config::default()).state, State::Warning);
     }
+}
+
+#[test]
+fn after_a_boot_it_says_when_unserved_ports_count() {
+    let facts = |uptime| Facts { uptime: Duration::from_secs(uptime), ..running() };
+    assert!(daemon(&facts(60), &Config::default()).finding.contains("count in 240 s"));
+    assert!(!daemon(&facts(300), &Config::default()).finding.contains("count in"));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::doctor::State;
 use crate::doctor::facts::{Listener, Units};
-use crate::doctor::ruleset::tests::LISTED;
+use crate::doctor::ruleset::tests::{IPTABLES, LISTED};
 
 fn chain(family: &str, hook: &str, priority: i32, policy: &str, rules: &[&str]) -> Ruleset {
     let mut objects = vec![
@@ -77,8 +77,10 @@ fn a_notrack_rule_for_everything_is_a_problem_and_one_for_some_is_a_warning() {
         let ruleset = chain("inet", "prerouting", -300, "accept", &[rules]);
         assert_eq!(untracked(&Config::default(), Ok(&ruleset)).state, state, "{rules}");
     }
-    let listed = Ruleset::parse(LISTED.as_bytes()).unwrap();
-    assert_eq!(untracked(&Config::default(), Ok(&listed)).state, State::Problem);
+    for (listing, state) in [(LISTED, State::Problem), (IPTABLES, State::Warning)] {
+        let listed = Ruleset::parse(listing.as_bytes()).unwrap();
+        assert_eq!(untracked(&Config::default(), Ok(&listed)).state, state);
+    }
 }
 
 #[test]
