@@ -39,6 +39,8 @@ pub struct Facts {
     pub programs: Vec<String>,
     /// The file that nftables' own service loads; empty where there is none.
     pub nftables_conf: String,
+    /// The unit of that service; empty where there is none.
+    pub nftables_unit: String,
     /// What systemd would start.
     pub units: Units,
     /// Where somebody is logged in from; nothing without logind.

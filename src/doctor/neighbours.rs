@@ -1,8 +1,10 @@
 //! Who else has a hand in packets: other tables, other queues, firewall managers. In nftables a packet visits every base chain
 //! of a hook, the lowest priority first: an `accept` in one of them ends that chain only, and only a `drop` is final.
 
+use std::collections::BTreeSet;
+
 use super::facts::{Facts, Unit};
-use super::ruleset::{Chain, Ruleset, Statement};
+use super::ruleset::{Chain, Rule, Ruleset, Statement};
 use super::{BE_ROOT, Check, few};
 use crate::config::Config;
 
@@ -57,26 +59,26 @@ pub(super) fn untracked(config: &Config, ruleset: Result<&Ruleset, &String>) -> 
         Ok(ruleset) => ruleset,
         Err(reason) => return Check::unknown(NAME, format!("the ruleset cannot be seen: {reason}"), BE_ROOT),
     };
-    let theirs = |chain: &&Chain| !(chain.family == "inet" && chain.table == config.table);
-    let chains: Vec<_> = ruleset.chains.iter().filter(theirs).collect();
-    let all = chains
-        .iter()
-        .filter(|chain| chain.hook.is_some() && ruleset.rules_of(chain).any(|rule| rule.always(Statement::NoTrack)));
-    let all = few(all.map(|chain| chain.full_name()));
+    let theirs = |family: &str, table: &str| !(family == "inet" && table == config.table);
+    let base = ruleset.chains.iter().filter(|chain| chain.hook.is_some() && theirs(&chain.family, &chain.table));
+    let all = base.filter(|chain| ruleset.rules_of(chain).any(|rule| rule.always(Statement::NoTrack)));
+    let all = few(all.map(Chain::full_name));
     if !all.is_empty() {
         let finding = format!(
             "{all} hides every flow from conntrack: blocks hold for SYNs only, and answers to this host look like probes"
         );
         return Check::problem(NAME, finding, "give its `notrack` a condition: only ports that are served here");
     }
-    let some = chains.iter().filter(|chain| ruleset.rules_of(chain).any(|rule| rule.does(Statement::NoTrack)));
-    let some = few(some.map(|chain| chain.full_name()));
+    let chains_that = |statement| {
+        let rules = ruleset.rules.iter().filter(|rule| theirs(&rule.family, &rule.table) && rule.does(statement));
+        few(rules.map(Rule::chain_name).collect::<BTreeSet<_>>())
+    };
+    let some = chains_that(Statement::NoTrack);
     if !some.is_empty() {
         let finding = format!("{some} hides some flows from conntrack: of those, blocks hold for SYNs only");
         return Check::warning(NAME, finding, "keep `notrack` to the loopback, and to ports that are served here");
     }
-    let perhaps = chains.iter().filter(|chain| ruleset.rules_of(chain).any(|rule| rule.does(Statement::MaybeNoTrack)));
-    let perhaps = few(perhaps.map(|chain| chain.full_name()));
+    let perhaps = chains_that(Statement::MaybeNoTrack);
     if !perhaps.is_empty() {
         let finding =
             format!("{perhaps} has iptables' target CT, which hides flows from conntrack if it says --notrack");
@@ -92,14 +94,17 @@ pub(super) fn flush(facts: &Facts) -> Check {
     if facts.units.nftables != Unit::Enabled {
         return Check::ok(NAME, "not enabled: no start or reload of it flushes the ruleset");
     }
-    if !facts.nftables_conf.lines().any(flushes) {
-        return Check::ok(NAME, "enabled; its config leaves our table alone, but to stop it flushes everything");
-    }
-    Check::warning(
-        NAME,
-        "its config says `flush ruleset`: each reload takes our table away, for up to a second while nftrap runs",
-        "in /etc/nftables.conf, flush your own tables only: `add table inet filter; flush table inet filter`",
-    )
+    let by_unit = |line: &str| line.starts_with("ExecReload=") && line.contains("flush ruleset");
+    let (who, remedy) = match (facts.nftables_conf.lines().any(flushes), facts.nftables_unit.lines().any(by_unit)) {
+        (true, _) => ("config", "flush your own tables only there: `add table inet filter; flush table inet filter`"),
+        (false, true) => ("unit", "with `systemctl edit nftables`, give it an ExecReload that only loads its config"),
+        (false, false) => {
+            return Check::ok(NAME, "enabled; its reload leaves our table alone, but to stop it may flush everything");
+        }
+    };
+    let finding =
+        format!("its {who} says `flush ruleset`: a reload takes our table away, for up to a second while nftrap runs");
+    Check::warning(NAME, finding, remedy)
 }
 
 /// Other programs that judge packets.

@@ -91,7 +91,7 @@ impl Ruleset {
         Some(found)
     }
 
-    /// The rules of `chain`.
+    /// The rules of `chain`. Looks through all that there are: for base chains, of which there are few.
     pub(super) fn rules_of<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = &'a Rule> {
         let Chain { family, table, name, .. } = chain;
         self.rules.iter().filter(move |rule| rule.family == *family && rule.table == *table && rule.chain == *name)
@@ -106,6 +106,11 @@ impl Chain {
 }
 
 impl Rule {
+    /// Its chain, as nft is told it.
+    pub(super) fn chain_name(&self) -> String {
+        format!("{} {} {}", self.family, self.table, self.chain)
+    }
+
     /// Whether it does this to whatever comes to it.
     pub(super) fn always(&self, statement: Statement) -> bool {
         self.does(statement) && self.expr.iter().all(|part| [statement, Statement::Neutral].contains(part))

@@ -47,6 +47,10 @@ pub fn collect(config: &Config) -> Facts {
         legacy: legacy_tables(),
         programs: programs(),
         nftables_conf: [read("/etc/nftables.conf"), read("/etc/sysconfig/nftables.conf")].concat(),
+        nftables_unit: unit_files("nftables.service")
+            .map(|path| read(&path))
+            .find(|text| !text.is_empty())
+            .unwrap_or_default(),
         units: units(),
         session_peers: surroundings::session_peers(),
         timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
@@ -159,10 +163,14 @@ fn programs() -> Vec<String> {
     names
 }
 
+/// Where systemd looks for a unit, in its own order.
+fn unit_files(unit: &str) -> impl Iterator<Item = String> {
+    let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    folders.into_iter().map(move |folder| format!("{folder}/{unit}"))
+}
+
 fn units() -> Units {
-    const WHERE: [&str; 4] =
-        ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-    let installed = |unit: &str| WHERE.iter().any(|folder| Path::new(folder).join(unit).exists());
+    let installed = |unit: &str| unit_files(unit).any(|file| Path::new(&file).exists());
     let enabled = |unit: &str| {
         let wants = fs::read_dir("/etc/systemd/system").into_iter().flatten().flatten();
         let wants =

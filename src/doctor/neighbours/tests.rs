@@ -137,3 +137,15 @@ fn firewall_managers_are_known_by_program_table_or_chain() {
     let listed = Ruleset::parse(LISTED.as_bytes()).unwrap();
     assert!(firewalls(&Facts::default(), Ok(&listed)).finding.contains("flowtable ft"));
 }
+
+#[test]
+fn a_unit_whose_reload_flushes_is_found_whatever_its_config_says() {
+    // Of Red Hat's and of Debian's.
+    const FLUSHING: &str = "ExecReload=/sbin/nft 'flush ruleset; include \"/etc/sysconfig/nftables.conf\";'\n";
+    const LOADING: &str = "ExecReload=/usr/sbin/nft -f /etc/nftables.conf\nExecStop=/usr/sbin/nft flush ruleset\n";
+    for (unit, state) in [(FLUSHING, State::Warning), (LOADING, State::Ok)] {
+        let units = Units { nftables: Unit::Enabled, ..Units::default() };
+        let facts = Facts { units, nftables_unit: unit.to_owned(), ..Facts::default() };
+        assert_eq!(flush(&facts).state, state, "{unit}");
+    }
+}
