@@ -17,7 +17,7 @@ mod system;
 mod traffic;
 mod upkeep;
 
-use facts::{Facts, Listing};
+use facts::{Facts, Listing, Unseen};
 use ruleset::Ruleset;
 
 /// How well one thing is; the worst is the greatest.
@@ -78,15 +78,23 @@ impl Check {
     }
 }
 
+/// A check that needs the ruleset, where there is none to be seen.
+fn without_ruleset(name: &'static str, unseen: &Unseen) -> Check {
+    Check::unknown(name, format!("the ruleset cannot be seen: {}", unseen.reason), unseen.remedy)
+}
+
 /// What to do where we lack the right to look.
-const BE_ROOT: &str = "ask again as root, or through sudo";
+pub const BE_ROOT: &str = "ask again as root, or through sudo";
 
 /// Judges what was seen, for who runs nftrap with `config`.
 #[must_use]
 pub fn examine(facts: &Facts, config: &Config) -> Report {
     let ruleset = match &facts.ruleset {
-        Listing::Json(json) => Ruleset::parse(json).ok_or_else(|| String::from("nft's listing is not as expected")),
-        Listing::NotSeen(reason) => Err(reason.clone()),
+        Listing::Json(json) => Ruleset::parse(json).ok_or_else(|| Unseen {
+            reason: String::from("nft's listing is not as expected"),
+            remedy: "see `nft -j list ruleset`: is nft much newer than nftrap?",
+        }),
+        Listing::NotSeen(unseen) => Err(unseen.clone()),
     };
     let mut checks = vec![
         guard::daemon(facts, config),

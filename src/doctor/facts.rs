@@ -56,8 +56,17 @@ pub struct Facts {
 pub enum Listing {
     /// What `nft -j -t list ruleset` prints.
     Json(Vec<u8>),
-    /// Why it prints nothing.
-    NotSeen(String),
+    /// It prints nothing, or not all.
+    NotSeen(Unseen),
+}
+
+/// Why something is not seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// The reason.
+    pub reason: String,
+    /// What to do, to see it.
+    pub remedy: &'static str,
 }
 
 /// What came of loading our ruleset in a network namespace of our own.
@@ -181,6 +190,6 @@ impl Default for Rehearsal {
 
 impl Default for Listing {
     fn default() -> Self {
-        Self::NotSeen(String::from("not looked at"))
+        Self::NotSeen(Unseen { reason: String::from("not looked at"), remedy: "look at it" })
     }
 }

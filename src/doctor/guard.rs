@@ -1,8 +1,8 @@
 //! Whether this host is guarded now: the daemon, its table, its queues.
 
-use super::facts::{Facts, Listener, Started};
+use super::facts::{Facts, Listener, Started, Unseen};
 use super::ruleset::{Ruleset, Statement};
-use super::{BE_ROOT, Check, few};
+use super::{BE_ROOT, Check, few, without_ruleset};
 use crate::config::{Config, Mode, NoDaemon};
 
 /// Whoever has these sets in a table of our name is us.
@@ -65,11 +65,11 @@ fn state(ruleset: &Ruleset, config: &Config) -> Table {
 }
 
 /// Whether our table is whole, and sends packets to somebody.
-pub(super) fn table(facts: &Facts, config: &Config, ruleset: Result<&Ruleset, &String>) -> Check {
+pub(super) fn table(facts: &Facts, config: &Config, ruleset: Result<&Ruleset, &Unseen>) -> Check {
     const NAME: &str = "table";
     let ruleset = match ruleset {
         Ok(ruleset) => ruleset,
-        Err(reason) => return Check::unknown(NAME, format!("the ruleset cannot be seen: {reason}"), BE_ROOT),
+        Err(unseen) => return without_ruleset(NAME, unseen),
     };
     let table = format!("table inet {}", config.table);
     let restart = "restart nftrap: that loads the table again, and blocks stay";

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Facts, Unit};
+use super::facts::{Facts, Unit, Unseen};
 use super::ruleset::{Chain, Rule, Ruleset, Statement};
-use super::{BE_ROOT, Check, few};
+use super::{BE_ROOT, Check, few, without_ruleset};
 use crate::config::Config;
 
 /// Where we look at packets in `input` and `forward`: `filter - 10`.
 const OUR_PRIORITY: i32 = -10;
 
 /// Whether something drops packets before we see them. Scanners that are dropped there are never noticed.
-pub(super) fn before_us(config: &Config, ruleset: Result<&Ruleset, &String>) -> Check {
+pub(super) fn before_us(config: &Config, ruleset: Result<&Ruleset, &Unseen>) -> Check {
     const NAME: &str = "other tables";
     let ruleset = match ruleset {
         Ok(ruleset) => ruleset,
-        Err(reason) => return Check::unknown(NAME, format!("the ruleset cannot be seen: {reason}"), BE_ROOT),
+        Err(unseen) => return without_ruleset(NAME, unseen),
     };
     let earlier: Vec<_> = ruleset.chains.iter().filter(|chain| comes_before_us(chain, config)).collect();
     let drops_all = |chain: &Chain| {
@@ -53,11 +53,11 @@ fn comes_before_us(chain: &Chain, config: &Config) -> bool {
 }
 
 /// Whether flows are hidden from conntrack, and thus from us.
-pub(super) fn untracked(config: &Config, ruleset: Result<&Ruleset, &String>) -> Check {
+pub(super) fn untracked(config: &Config, ruleset: Result<&Ruleset, &Unseen>) -> Check {
     const NAME: &str = "notrack";
     let ruleset = match ruleset {
         Ok(ruleset) => ruleset,
-        Err(reason) => return Check::unknown(NAME, format!("the ruleset cannot be seen: {reason}"), BE_ROOT),
+        Err(unseen) => return without_ruleset(NAME, unseen),
     };
     let theirs = |family: &str, table: &str| !(family == "inet" && table == config.table);
     let base = ruleset.chains.iter().filter(|chain| chain.hook.is_some() && theirs(&chain.family, &chain.table));
@@ -164,7 +164,7 @@ const MANAGERS: [Manager; 5] = [
 ];
 
 /// Firewalls beside us: good to know, and no trouble.
-pub(super) fn firewalls(facts: &Facts, ruleset: Result<&Ruleset, &String>) -> Check {
+pub(super) fn firewalls(facts: &Facts, ruleset: Result<&Ruleset, &Unseen>) -> Check {
     const NAME: &str = "firewalls";
     let here = |manager: &&Manager| {
         let table = |ruleset: &Ruleset| ruleset.tables.iter().any(|table| table.name == manager.table);

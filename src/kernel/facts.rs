@@ -11,8 +11,9 @@ use rustix::fs::{Access, access, statvfs};
 use super::surroundings::{self, read};
 use super::{clock, instance, nft, queue, rehearsal};
 use crate::config::Config;
+use crate::doctor::BE_ROOT;
 use crate::doctor::facts::{
-    Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units,
+    Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units, Unseen,
 };
 
 /// A ruleset whose listing is longer than this is not read into memory.
@@ -64,7 +65,10 @@ fn nft_version() -> Option<String> {
 }
 
 fn ruleset() -> Listing {
-    listing().unwrap_or_else(|error| Listing::NotSeen(format!("nft cannot be run ({error})")))
+    listing().unwrap_or_else(|error| {
+        let reason = format!("nft cannot be run ({error})");
+        Listing::NotSeen(Unseen { reason, remedy: "install package nftables" })
+    })
 }
 
 fn listing() -> io::Result<Listing> {
@@ -79,9 +83,14 @@ fn listing() -> io::Result<Listing> {
     Ok(if complete { Listing::Json(json) } else { Listing::NotSeen(why_not(&json)) })
 }
 
-fn why_not(json: &[u8]) -> String {
+fn why_not(json: &[u8]) -> Unseen {
     let too_long = u64::try_from(json.len()).is_ok_and(|length| length >= LISTING_BYTES);
-    String::from(if too_long { "its listing is longer than 64 MiB" } else { "nft may not list it for us" })
+    let (reason, remedy) = if too_long {
+        ("its listing is longer than 64 MiB", "look at our own table alone: `nft list table inet` and its name")
+    } else {
+        ("nft may not list it for us", BE_ROOT)
+    };
+    Unseen { reason: String::from(reason), remedy }
 }
 
 /// Nothing, where the kernel's list may not be read; nobody, where the kernel has none.

@@ -79,7 +79,8 @@ fn a_table_of_our_name_without_our_sets_is_somebody_elses() {
 
 #[test]
 fn a_ruleset_that_cannot_be_seen_is_unknown() {
-    let check = table(&running(), &Config::default(), Err(&String::from("no right")));
+    let unseen = Unseen { reason: String::from("no right"), remedy: BE_ROOT };
+    let check = table(&running(), &Config::default(), Err(&unseen));
     assert_eq!(check.state, State::Unknown);
 }
 

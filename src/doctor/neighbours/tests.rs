@@ -85,7 +85,7 @@ fn a_notrack_rule_for_everything_is_a_problem_and_one_for_some_is_a_warning() {
 
 #[test]
 fn what_cannot_be_seen_is_unknown() {
-    let unseen = String::from("no right");
+    let unseen = Unseen { reason: String::from("no right"), remedy: BE_ROOT };
     assert_eq!(before_us(&Config::default(), Err(&unseen)).state, State::Unknown);
     assert_eq!(untracked(&Config::default(), Err(&unseen)).state, State::Unknown);
     assert_eq!(other_queues(&Facts::default(), &Config::default()).state, State::Unknown);
