@@ -105,8 +105,19 @@ pub struct Listener {
 pub struct Daemon {
     /// Its process.
     pub process: i32,
+    /// Whether that is more than a name.
+    pub claim: Claim,
     /// Who started it.
     pub started: Started,
+}
+
+/// How sure it is that who claims a table guards it. Anybody may claim a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is root's or our own user's, or it listens to a queue, which takes a right.
+    Proven,
+    /// It is another user's, and who listens to queues cannot be seen.
+    Unproven,
 }
 
 /// Who started a daemon.

@@ -1,6 +1,6 @@
 //! Whether this host is guarded now: the daemon, its table, its queues.
 
-use super::facts::{Facts, Listener, Started, Unseen};
+use super::facts::{Claim, Facts, Listener, Started, Unseen};
 use super::ruleset::{Ruleset, Statement};
 use super::{BE_ROOT, Check, few, without_ruleset};
 use crate::config::{Config, Mode, NoDaemon};
@@ -14,6 +14,10 @@ pub(super) fn daemon(facts: &Facts, config: &Config) -> Check {
         let remedy = "start it: `systemctl start nftrap` or `nftrap run`; its log says why it ended";
         return Check::problem("daemon", "nftrap does not run here: no scan is noticed", remedy);
     };
+    if daemon.claim == Claim::Unproven {
+        let finding = format!("process {} says that it guards table inet {}", daemon.process, config.table);
+        return Check::unknown("daemon", format!("{finding}, and whether it does cannot be seen"), BE_ROOT);
+    }
     let mode = match config.mode {
         Mode::Enforce => "",
         Mode::Observe => ", and only observes: nobody is blocked",

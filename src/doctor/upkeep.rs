@@ -75,7 +75,7 @@ pub(super) fn clock(facts: &Facts) -> Check {
 #[cfg(test)]
 mod tests {
     use super::super::State;
-    use super::super::facts::{Daemon, Units};
+    use super::super::facts::{Claim, Daemon, Units};
     use super::*;
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         ] {
             assert_eq!(unit(&Facts { units, ..Facts::default() }).state, state, "{units:?}");
         }
-        let daemon = Some(Daemon { process: 7, started: Started::Otherwise });
+        let daemon = Some(Daemon { process: 7, claim: Claim::Proven, started: Started::Otherwise });
         assert_eq!(unit(&Facts { units: all, daemon, ..Facts::default() }).state, State::Warning);
     }
 

@@ -8,12 +8,13 @@ use std::process::Stdio;
 
 use rustix::fs::{Access, access, statvfs};
 
+use super::instance::Holder;
 use super::surroundings::{self, read};
 use super::{clock, instance, nft, queue, rehearsal};
 use crate::config::Config;
 use crate::doctor::BE_ROOT;
 use crate::doctor::facts::{
-    Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units, Unseen,
+    Claim, Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units, Unseen,
 };
 
 /// A ruleset whose listing is longer than this is not read into memory.
@@ -30,6 +31,7 @@ pub fn collect(config: &Config) -> Facts {
         Some(_) => rehearsal::rehearse(config, &on_link),
         None => Rehearsal::NotTried(String::from("nft is not found")),
     };
+    let queues = listeners();
     let served = surroundings::listening().into_iter();
     Facts {
         release: read("/proc/sys/kernel/osrelease").trim().to_owned(),
@@ -38,8 +40,8 @@ pub fn collect(config: &Config) -> Facts {
         status: read("/proc/self/status"),
         rehearsal,
         ruleset: ruleset(),
-        queues: listeners(),
-        daemon: instance::holder_of(&config.table).map(daemon),
+        daemon: instance::holder_of(&config.table).and_then(|holder| daemon(holder, queues.as_deref())),
+        queues,
         conntrack: conntrack(),
         served: served.map(|at| Served { protocol: at.protocol, port: at.port }).collect(),
         ip_vs: read("/proc/self/net/ip_vs"),
@@ -109,9 +111,18 @@ fn listeners() -> Option<Vec<Listener>> {
     Some(queue::states().into_iter().map(listener).collect())
 }
 
-fn daemon(process: i32) -> Daemon {
+/// Who only took the name is nobody, if that can be seen.
+fn daemon(holder: Holder, queues: Option<&[Listener]>) -> Option<Daemon> {
+    let (process, claim) = match holder {
+        Holder::Trusted(process) => (process, Claim::Proven),
+        Holder::Anybody(process) => match queues {
+            None => (process, Claim::Unproven),
+            Some(queues) if queues.iter().any(|queue| queue.process == Some(process)) => (process, Claim::Proven),
+            Some(_) => return None,
+        },
+    };
     let by_unit = read(&format!("/proc/{process}/cgroup")).lines().any(|line| line.ends_with("/nftrap.service"));
-    Daemon { process, started: if by_unit { Started::ByUnit } else { Started::Otherwise } }
+    Some(Daemon { process, claim, started: if by_unit { Started::ByUnit } else { Started::Otherwise } })
 }
 
 fn conntrack() -> Conntrack {
@@ -210,5 +221,21 @@ fn folder() -> Folder {
         mode: found.mode(),
         writable: access(FOLDER, Access::WRITE_OK).is_ok(),
         free: disk.f_bavail.saturating_mul(disk.f_frsize) >> 20,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_claims_a_table_is_believed_only_if_it_can_be_proven() {
+        let listener = |process| Listener { number: 3100, owner: String::new(), process, waiting: 0, lost: 0 };
+        let (ours, theirs) = ([listener(Some(7))], [listener(Some(8)), listener(None)]);
+        let claim = |holder, queues| daemon(holder, queues).map(|daemon| daemon.claim);
+        assert_eq!(claim(Holder::Trusted(7), None), Some(Claim::Proven));
+        assert_eq!(claim(Holder::Anybody(7), Some(&ours)), Some(Claim::Proven));
+        assert_eq!(claim(Holder::Anybody(7), Some(&theirs)), None);
+        assert_eq!(claim(Holder::Anybody(7), None), Some(Claim::Unproven));
     }
 }

@@ -31,16 +31,15 @@ pub enum InstanceError {
 impl Instance {
     /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim.
     pub fn claim(table: &str) -> Result<Self, InstanceError> {
-        let name = name(table);
-        let address = SocketAddr::from_abstract_name(&name).map_err(InstanceError::Claim)?;
+        let address = SocketAddr::from_abstract_name(name(table)).map_err(InstanceError::Claim)?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => {
                 listener.set_nonblocking(true).map_err(InstanceError::Claim)?;
                 Ok(Self(Some(listener)))
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(name.as_bytes()) {
-                Some(process) => Err(InstanceError::Running { table: table.to_owned(), process }),
-                None => Ok(Self(None)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(table) {
+                Some(Holder::Trusted(process)) => Err(InstanceError::Running { table: table.to_owned(), process }),
+                Some(Holder::Anybody(_)) | None => Ok(Self(None)),
             },
             Err(error) => Err(InstanceError::Claim(error)),
         }
@@ -52,24 +51,29 @@ impl Instance {
     }
 }
 
-/// The process that has claimed `table` in this namespace, if one runs.
+/// Who has claimed a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A process of root's, or of our own user's.
+    Trusted(i32),
+    /// A process of somebody else's: nftrap under a user of its own, or who took the name to keep us from starting.
+    Anybody(i32),
+}
+
+/// Who has claimed `table` in this namespace. Does not wait: who took the name to keep us from starting would not answer.
 #[must_use]
-pub fn holder_of(table: &str) -> Option<i32> {
-    holder(name(table).as_bytes())
+pub fn holder_of(table: &str) -> Option<Holder> {
+    let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
+    let peer = peer.ok()?;
+    connect(&peer, &SocketAddrUnix::new_abstract_name(name(table).as_bytes()).ok()?).ok()?;
+    let peer = socket_peercred(peer).ok()?;
+    let process = peer.pid.as_raw_pid();
+    let trusted = peer.uid.is_root() || peer.uid == getuid();
+    Some(if trusted { Holder::Trusted(process) } else { Holder::Anybody(process) })
 }
 
 fn name(table: &str) -> String {
     format!("nftrap/{table}")
-}
-
-/// The process that listens there, if it is root's or our own user's. Does not wait: who took the name to keep us from starting
-/// would not answer.
-fn holder(name: &[u8]) -> Option<i32> {
-    let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
-    let peer = peer.ok()?;
-    connect(&peer, &SocketAddrUnix::new_abstract_name(name).ok()?).ok()?;
-    let peer = socket_peercred(peer).ok()?;
-    (peer.uid.is_root() || peer.uid == getuid()).then(|| peer.pid.as_raw_pid())
 }
 
 #[cfg(test)]
@@ -81,7 +85,8 @@ mod tests {
         let table = format!("test_{}", std::process::id());
         assert_eq!(holder_of(&table), None);
         let first = Instance::claim(&table).unwrap();
-        assert_eq!(holder_of(&table), i32::try_from(std::process::id()).ok());
+        let us = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(holder_of(&table), Some(Holder::Trusted(us)));
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());

@@ -7,7 +7,7 @@ use crate::doctor::State;
 use crate::doctor::facts::Daemon;
 
 fn running() -> Facts {
-    let daemon = Daemon { process: 7, started: Started::ByUnit };
+    let daemon = Daemon { process: 7, claim: Claim::Proven, started: Started::ByUnit };
     Facts { daemon: Some(daemon), queues: Some(vec![listener(3100, Some(7)), listener(3101, None)]), ..stopped() }
 }
 
@@ -91,6 +91,13 @@ fn a_daemon_that_does_not_run_is_a_problem() {
     let check = daemon(&running(), &observing);
     assert_eq!(check.state, State::Ok);
     assert!(check.finding.contains("nobody is blocked"), "{check:?}");
+}
+
+#[test]
+fn a_claim_that_cannot_be_proven_is_not_taken_for_protection() {
+    let daemon = Daemon { process: 7, claim: Claim::Unproven, started: Started::Otherwise };
+    let facts = Facts { daemon: Some(daemon), queues: None, ..stopped() };
+    assert_eq!(super::daemon(&facts, &Config::default()).state, State::Unknown);
 }
 
 #[test]
