@@ -4,6 +4,7 @@ pub mod block_set;
 pub mod clock;
 pub mod facts;
 pub mod instance;
+mod listeners;
 pub mod netlink;
 pub mod nft;
 pub mod queue;

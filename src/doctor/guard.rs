@@ -145,7 +145,7 @@ fn is_strange(listener: &Listener, facts: &Facts) -> bool {
     match (facts.daemon, listener.process) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(daemon), Some(process)) => process != daemon.process && !listener.owner.ends_with("(nftrap)"),
+        (Some(daemon), Some(process)) => process != daemon.process,
     }
 }
 

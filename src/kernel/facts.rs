@@ -9,8 +9,9 @@ use std::process::Stdio;
 use rustix::fs::{Access, access, statvfs};
 
 use super::instance::Holder;
+use super::listeners::listeners;
 use super::surroundings::{self, read};
-use super::{clock, instance, nft, queue, rehearsal};
+use super::{clock, instance, nft, rehearsal};
 use crate::config::Config;
 use crate::doctor::BE_ROOT;
 use crate::doctor::facts::{
@@ -93,22 +94,6 @@ fn why_not(json: &[u8]) -> Unseen {
         ("nft may not list it for us", BE_ROOT)
     };
     Unseen { reason: String::from(reason), remedy }
-}
-
-/// Nothing, where the kernel's list may not be read; nobody, where the kernel has none.
-fn listeners() -> Option<Vec<Listener>> {
-    match File::open("/proc/self/net/netfilter/nfnetlink_queue") {
-        Err(error) if error.kind() != ErrorKind::NotFound => return None,
-        Ok(_) | Err(_) => {}
-    }
-    let listener = |state: queue::QueueState| Listener {
-        number: state.number,
-        owner: queue::owner(state.number).unwrap_or_else(|| String::from("a program that has just ended")),
-        process: i32::try_from(state.port).ok().filter(|process| Path::new(&format!("/proc/{process}")).exists()),
-        waiting: state.waiting,
-        lost: state.overrun.saturating_add(state.unsent),
-    };
-    Some(queue::states().into_iter().map(listener).collect())
 }
 
 /// Who only took the name is nobody, if that can be seen.

@@ -81,10 +81,13 @@ fn rules_that_somebody_took_out_of_our_table_are_missed() {
 #[test]
 fn a_queue_number_that_somebody_else_listens_to_is_named_with_its_owner() {
     let Some(lab) = Lab::on_one_link() else { return };
-    let _other = Daemon::start(&lab.server, "table = \"second\"\n[queue]\nfirst = 3101\n");
-    problem(&doctor(&lab.server, "", &[]), "queues", "queue 3101 by process ");
-    let beside = "table = \"second\"\n[queue]\nfirst = 3101\n";
-    no_problem(&doctor(&lab.server, beside, &[]));
+    let config = "table = \"second\"\n[queue]\nfirst = 3100\n";
+    let _other = Daemon::start(&lab.server, config);
+    let found = doctor(&lab.server, "", &[]);
+    for number in [3100, 3101] {
+        problem(&found, "queues", &format!("queue {number} by process "));
+    }
+    no_problem(&doctor(&lab.server, config, &[]));
 }
 
 #[test]
