@@ -25,7 +25,7 @@ enum Command {
     Run(run::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
-    /// Look at this host, and say what keeps nftrap from guarding it, and what to do. Changes nothing.
+    /// Look at this host, and say what keeps nftrap from guarding it, and what to do; status 1 if something does.
     Doctor(doctor::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
     Replay(replay::Arguments),
