@@ -24,7 +24,8 @@
 //! | ruleset | our nftables table, and nothing of anybody else's |
 //!
 //! Imports point one way: `cli → {daemon → {kernel, report}, replay} → detect → {packet, time}`; `config` is values that
-//! anybody may hold. What is pure (`packet`, `time`, `detect`, `doctor`) names no edge: `tests/layering.rs` holds that.
+//! anybody may hold, and so are the facts that `kernel` collects and `doctor` judges. What is pure (`packet`, `time`, `detect`,
+//! `doctor`) names no edge: `tests/layering.rs` holds that.
 //!
 //! Promises, each with a test in `tests/namespaces.rs`: an allowed source is never blocked and never queued; a packet of a
 //! flow that we opened is never dropped; a block always ends; killing the daemon loses no block and leaves no packet waiting;
