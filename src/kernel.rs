@@ -5,6 +5,7 @@ pub mod clock;
 pub mod facts;
 pub mod instance;
 mod listeners;
+mod listing;
 pub mod netlink;
 pub mod nft;
 pub mod queue;

@@ -1,32 +1,28 @@
 //! Looks at this host for `doctor`, and changes nothing that stays.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
 use rustix::fs::{Access, access, statvfs};
 
 use super::instance::Holder;
 use super::listeners::listeners;
 use super::surroundings::{self, read};
-use super::{clock, instance, nft, rehearsal};
+use super::{clock, instance, listing, rehearsal};
 use crate::config::Config;
-use crate::doctor::BE_ROOT;
 use crate::doctor::facts::{
-    Claim, Conntrack, Daemon, Facts, Folder, Listener, Listing, Rehearsal, Served, Started, Unit, Units, Unseen,
+    Claim, Conntrack, Daemon, Facts, Folder, Listener, Rehearsal, Served, Started, Unit, Units,
 };
 
-/// A ruleset whose listing is longer than this is not read into memory.
-const LISTING_BYTES: u64 = 64 << 20;
 /// Where state is kept.
 const FOLDER: &str = "/var/lib/nftrap";
 
 /// All that can be seen of this host and network namespace.
 #[must_use]
 pub fn collect(config: &Config) -> Facts {
-    let version = nft_version();
+    let version = listing::version();
     let on_link = surroundings::on_link_networks().unwrap_or_default();
     let rehearsal = match version {
         Some(_) => rehearsal::rehearse(config, &on_link),
@@ -40,7 +36,7 @@ pub fn collect(config: &Config) -> Facts {
         nft: version,
         status: read("/proc/self/status"),
         rehearsal,
-        ruleset: ruleset(),
+        ruleset: listing::ruleset(),
         daemon: instance::holder_of(&config.table).and_then(|holder| daemon(holder, queues.as_deref())),
         queues,
         conntrack: conntrack(),
@@ -60,40 +56,6 @@ pub fn collect(config: &Config) -> Facts {
         timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
         folder: folder(),
     }
-}
-
-fn nft_version() -> Option<String> {
-    let output = nft::start(&["--version"], Stdio::null).ok()?.wait_with_output().ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn ruleset() -> Listing {
-    listing().unwrap_or_else(|error| {
-        let reason = format!("nft cannot be run ({error})");
-        Listing::NotSeen(Unseen { reason, remedy: "install package nftables" })
-    })
-}
-
-fn listing() -> io::Result<Listing> {
-    let mut nft = nft::start(&["-j", "-t", "list", "ruleset"], Stdio::null)?;
-    drop(nft.stdin.take());
-    let mut json = Vec::new();
-    if let Some(stdout) = nft.stdout.take() {
-        stdout.take(LISTING_BYTES).read_to_end(&mut json)?;
-    }
-    // What is longer is cut off here, and nft then ends for want of a reader.
-    let complete = nft.wait()?.success();
-    Ok(if complete { Listing::Json(json) } else { Listing::NotSeen(why_not(&json)) })
-}
-
-fn why_not(json: &[u8]) -> Unseen {
-    let too_long = u64::try_from(json.len()).is_ok_and(|length| length >= LISTING_BYTES);
-    let (reason, remedy) = if too_long {
-        ("its listing is longer than 64 MiB", "look at our own table alone: `nft list table inet` and its name")
-    } else {
-        ("nft may not list it for us", BE_ROOT)
-    };
-    Unseen { reason: String::from(reason), remedy }
 }
 
 /// Who only took the name is nobody, if that can be seen.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use ipnet::Ipv6Net;
@@ -231,8 +231,15 @@ pub(super) fn run(ruleset: &str) -> Result<Output, NftError> {
     run_with(&["-f", "-"], ruleset)
 }
 
+#[expect(clippy::disallowed_methods, reason = "nft is started here to change something, and in listing.rs to look")]
 fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
-    let mut nft = start(arguments, Stdio::piped).map_err(NftError::NotRun)?;
+    // Debian keeps nft where an ordinary user's PATH does not look.
+    let start = |program| {
+        let mut command = Command::new(program);
+        command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn()
+    };
+    let mut nft = start("nft").or_else(|_| start("/usr/sbin/nft")).map_err(NftError::NotRun)?;
     if let Some(mut stdin) = nft.stdin.take() {
         stdin.write_all(input.as_bytes()).map_err(NftError::NotRun)?;
     }
@@ -246,18 +253,6 @@ fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
     }
     let first = reason.lines().find(|line| line.contains("Error")).unwrap_or(&reason);
     Err(NftError::Refused(first.trim().to_owned()))
-}
-
-/// Starts nft, with its input and output in our hands, and what it complains of where the caller wants it.
-#[expect(clippy::disallowed_methods, reason = "the one place that starts nft")]
-pub(super) fn start(arguments: &[&str], complaints: fn() -> Stdio) -> io::Result<Child> {
-    // Debian keeps nft where an ordinary user's PATH does not look.
-    let start = |program| {
-        let mut command = Command::new(program);
-        command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints());
-        command.spawn()
-    };
-    start("nft").or_else(|_| start("/usr/sbin/nft"))
 }
 
 #[cfg(test)]
