@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod doctor;
 mod replay;
 mod restore;
 mod rules;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
+    /// Look at this host, and say what keeps nftrap from guarding it, and what to do; status 1 if something does.
+    Doctor(doctor::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
     Replay(replay::Arguments),
     /// Load the ruleset and the blocks that the journal has, with nothing queued, and end: for the time before `run`.
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),

@@ -19,6 +19,8 @@
 #[path = "lab/lab.rs"]
 mod lab;
 
+#[path = "namespaces/doctor.rs"]
+mod doctor;
 #[path = "namespaces/flood.rs"]
 mod flood;
 #[path = "namespaces/flows.rs"]

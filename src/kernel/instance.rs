@@ -41,9 +41,9 @@ impl Instance {
         let name = address(table).map_err(InstanceError::Claim)?;
         let listener = match UnixListener::bind_addr(&name) {
             Ok(listener) => Some(listener),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(table) {
-                Some(process) => return Err(InstanceError::Running { table: table.to_owned(), process }),
-                None => None,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(table) {
+                Some(Holder::Trusted(process)) => return Err(InstanceError::Running { table: table.to_owned(), process }),
+                Some(Holder::Anybody(_)) | None => None,
             },
             Err(error) => return Err(InstanceError::Claim(error)),
         };
@@ -82,15 +82,24 @@ pub fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == getuid().as_raw() || ours()
 }
 
-/// The process that listens for commands to `table`, if its user is to be trusted. Does not wait: who took the name to keep us from
-/// starting would not answer.
+/// Who has claimed a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A process of a user that is to be trusted.
+    Trusted(i32),
+    /// A process of somebody else's, who took the name to keep us from starting, perhaps.
+    Anybody(i32),
+}
+
+/// Who has claimed `table` in this namespace. Does not wait: who took the name to keep us from starting would not answer.
 #[must_use]
-pub fn holder(table: &str) -> Option<i32> {
+pub fn holder_of(table: &str) -> Option<Holder> {
     let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
     let peer = peer.ok()?;
     connect(&peer, &SocketAddrUnix::new_abstract_name(name(table).as_bytes()).ok()?).ok()?;
     let peer = socket_peercred(peer).ok()?;
-    is_trusted(peer.uid.as_raw()).then(|| peer.pid.as_raw_pid())
+    let process = peer.pid.as_raw_pid();
+    Some(if is_trusted(peer.uid.as_raw()) { Holder::Trusted(process) } else { Holder::Anybody(process) })
 }
 
 #[cfg(test)]
@@ -100,7 +109,10 @@ mod tests {
     #[test]
     fn a_table_is_claimed_once_until_it_is_given_up() {
         let table = format!("test_{}", std::process::id());
+        assert_eq!(holder_of(&table), None);
         let mut first = Instance::claim(&table).unwrap();
+        let us = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(holder_of(&table), Some(Holder::Trusted(us)));
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());

@@ -230,6 +230,6 @@ fn ephemeral_ports() -> RangeInclusive<u16> {
     }
 }
 
-fn run(ruleset: &str) -> Result<(), NftError> {
+pub(super) fn run(ruleset: &str) -> Result<(), NftError> {
     child::run(&["-f", "-"], ruleset).map(|_output| ())
 }

@@ -104,7 +104,7 @@ pub fn exempt() -> Vec<(IpAddr, Why)> {
         (gateways.concat(), Why::DefaultGateway),
         (resolvers(&read("/etc/resolv.conf")), Why::Resolver),
         (time_servers(), Why::TimeServer),
-        (session_peers(), Why::Session),
+        (session_peers().unwrap_or_default(), Why::Session),
     ];
     let each = named.into_iter().flat_map(|(all, why)| all.into_iter().map(move |who| (who.to_canonical(), why)));
     let mut found: Vec<_> = each.filter(|(who, _)| !who.is_unspecified() && !who.is_loopback()).collect();
@@ -187,10 +187,12 @@ fn timesyncd_servers(conf: &str) -> Vec<IpAddr> {
     lists.flat_map(|(_, list)| list.split_whitespace()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Remote sessions that are logged in, from logind's own files. A connection alone would not do: a scanner can open one.
-fn session_peers() -> Vec<IpAddr> {
-    let sessions = fs::read_dir("/run/systemd/sessions").into_iter().flatten().flatten();
-    sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect()
+/// Remote sessions that are logged in, from logind's own files; nothing where there is no logind. A connection alone would not
+/// do: a scanner can open one.
+#[must_use]
+pub fn session_peers() -> Option<Vec<IpAddr>> {
+    let sessions = fs::read_dir("/run/systemd/sessions").ok()?.flatten();
+    Some(sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect())
 }
 
 fn session_peer(session: &str) -> Option<IpAddr> {
@@ -200,7 +202,7 @@ fn session_peer(session: &str) -> Option<IpAddr> {
 
 /// What the system knows of itself is in files; those not there name nobody. Of a router's million routes, or a busy server's
 /// million connections, the start must do: it has the default route of IPv4, and whoever listens.
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     const ENOUGH: u64 = 1 << 20;
     let mut text = String::new();
     let Ok(file) = File::open(path) else { return text };

@@ -167,6 +167,18 @@ pub(crate) fn rules(namespace: &Namespace, arguments: &[&str]) -> String {
     rules
 }
 
+/// What `nftrap doctor` says with a configuration, and whether it finds no problem.
+pub(crate) fn doctor(namespace: &Namespace, config: &str, arguments: &[&str]) -> (bool, String) {
+    let file = ConfigFile::new(config);
+    namespace.feed(nftrap().arg("doctor").args(arguments).arg("--config").arg(&file.0), "")
+}
+
+/// The same, run by `wrapper`, with the default configuration.
+pub(crate) fn doctor_through(namespace: &Namespace, wrapper: &[&str]) -> (bool, String) {
+    let nftrap = nftrap();
+    namespace.feed(Command::new(wrapper[0]).args(&wrapper[1..]).arg(nftrap.get_program()).arg("doctor"), "")
+}
+
 fn nftrap() -> Command {
     let built = || env!("CARGO_BIN_EXE_nftrap").into();
     Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
