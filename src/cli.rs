@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod completions;
+mod man;
 mod replay;
 mod rules;
 mod run;
@@ -28,6 +30,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
+    /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
+    Man(man::Arguments),
+    /// Print what makes a shell complete this command line.
+    Completions(completions::Arguments),
 }
 
 /// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
@@ -38,6 +44,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 
