@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 19] = [
+const PURE: [&str; 20] = [
     "packet",
     "time",
     "detect",
     "config/ports",
+    "cli/man/config",
     "replay/capture/blocks",
     "replay/capture/link",
     "replay/checksum",
