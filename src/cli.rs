@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod completions;
 mod doctor;
+mod man;
 mod replay;
 mod restore;
 mod rules;
@@ -34,6 +36,10 @@ enum Command {
     Restore(restore::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
+    /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
+    Man(man::Arguments),
+    /// Print what makes a shell complete this command line.
+    Completions(completions::Arguments),
 }
 
 /// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
@@ -46,6 +52,8 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 

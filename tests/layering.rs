@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 22] = [
+const PURE: [&str; 23] = [
     "packet",
     "kernel/message",
     "time",
@@ -14,6 +14,7 @@ const PURE: [&str; 22] = [
     "event",
     "doctor",
     "config/ports",
+    "cli/man/config",
     "replay/capture/blocks",
     "replay/capture/link",
     "replay/checksum",

@@ -39,6 +39,8 @@ mod neighbours;
 mod nmap;
 #[path = "namespaces/probes.rs"]
 mod probes;
+#[path = "namespaces/rights.rs"]
+mod rights;
 #[path = "namespaces/sources.rs"]
 mod sources;
 #[path = "namespaces/tampering.rs"]

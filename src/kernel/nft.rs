@@ -159,7 +159,7 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
         Owner::We(_) => {}
     }
     let table = format!("inet {}", config.table);
-    let (text, removed) = if queue::states().is_empty() {
+    let (text, removed) = if queue::nobody_listens() {
         (format!("delete table {table}\n"), Removed::Wholly)
     } else {
         let sets = SETS.map(|set| format!("flush set {table} {set}\n"));

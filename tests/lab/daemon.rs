@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,21 @@ impl<'lab> Daemon<'lab> {
 
     /// Starts it with a configuration, which may be a wrong one.
     pub(crate) fn launch(namespace: &'lab Namespace, config: &str) -> Self {
+        Self::launch_by(nftrap(), namespace, config)
+    }
+
+    /// The same, with the rights that its systemd unit gives it: an ordinary user's and `CAP_NET_ADMIN`.
+    pub(crate) fn launch_unprivileged(namespace: &'lab Namespace, config: &str) -> Self {
+        const NET_ADMIN_ALONE: &str = "-all,+net_admin";
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]);
+        command.args(["--bounding-set", NET_ADMIN_ALONE, "--inh-caps", NET_ADMIN_ALONE]);
+        command.args(["--ambient-caps", NET_ADMIN_ALONE]).arg(public_binary());
+        Self::launch_by(command, namespace, config)
+    }
+
+    fn launch_by(mut command: Command, namespace: &'lab Namespace, config: &str) -> Self {
         let file = ConfigFile::new(config);
-        let mut command = nftrap();
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
         let stderr = child.stderr.take().expect("its log");
@@ -180,8 +193,24 @@ pub(crate) fn doctor_through(namespace: &Namespace, wrapper: &[&str]) -> (bool, 
 }
 
 fn nftrap() -> Command {
-    let built = || env!("CARGO_BIN_EXE_nftrap").into();
-    Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
+    Command::new(binary())
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("NFTRAP_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nftrap").into(), PathBuf::from)
+}
+
+/// A copy that any user may run: the folder that cargo builds in is often somebody's own.
+fn public_binary() -> &'static PathBuf {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    COPY.get_or_init(|| {
+        let copy = std::env::temp_dir().join("nftrap-for-any-user");
+        let own = copy.with_extension(std::process::id().to_string());
+        fs::copy(binary(), &own).expect("copy nftrap");
+        // Under its name it is complete, also for another run of these tests that starts it now.
+        fs::rename(&own, &copy).expect("give the copy its name");
+        copy
+    })
 }
 
 /// A configuration file in a folder of its own, with the journal beside it; removed when dropped.
