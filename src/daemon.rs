@@ -185,8 +185,7 @@ impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
     fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
         let allowed = allowed(&config)?;
-        let (memory, journal) = memory::open(&config).map_err(DaemonError::Start)?;
-        let (keeper, desk) = journal.unzip();
+        let (memory, journal) = memory::open(&config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let shared = Arc::new(share(&whole));
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
@@ -194,6 +193,8 @@ impl Daemon {
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
+        // Only now: queues are opened while no other thread opens files.
+        let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
         let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
         let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);

@@ -26,26 +26,47 @@ pub(super) struct Memory {
     pub(super) bans: Bans,
 }
 
-/// Opens the journal and reads what is in it, if the config wants one. What keeps it from being opened is said, and tried again; it does
-/// not keep us from blocking.
-pub(super) fn open(config: &Config) -> io::Result<(Memory, Option<(Keeper, Desk)>)> {
-    let Some(file) = config.journal_file() else { return Ok((Memory::default(), None)) };
-    let settings = Settings { file: file.clone(), keep: config.journal.keep, max_bytes: config.journal.max_bytes };
+/// A journal that was opened, or what kept it from that; nobody writes it yet.
+pub(super) struct Unkept {
+    settings: Settings,
+    home: Home,
+    journal: Result<Journal, JournalError>,
+}
+
+/// Opens the journal and reads what is in it, if the config wants one.
+pub(super) fn open(config: &Config) -> (Memory, Option<Unkept>) {
+    let Some(settings) = settings(config) else { return (Memory::default(), None) };
     let home = Home(home::read());
     let journal = Journal::open(settings.clone(), home.clone(), wall()).map(|(journal, opened)| {
         announce(&opened);
         journal
     });
     let memory = journal.as_ref().map_or_else(|_| Memory::default(), |journal| Memory::of(journal, config));
-    let keeper = Keeper::start(settings, home, journal, wall)?;
-    let desk = Desk { file, orders: keeper.orders(), health: keeper.health() };
-    Ok((memory, Some((keeper, desk))))
+    (memory, Some(Unkept { settings, home, journal }))
+}
+
+fn settings(config: &Config) -> Option<Settings> {
+    let file = config.journal_file()?;
+    Some(Settings { file, keep: config.journal.keep, max_bytes: config.journal.max_bytes })
+}
+
+impl Unkept {
+    /// Starts the thread that writes it. What kept it from being opened is said there, and tried again; it does not keep us from
+    /// blocking.
+    pub(super) fn keep(self) -> io::Result<(Keeper, Desk)> {
+        let Self { settings, home, journal } = self;
+        let file = settings.file.clone();
+        let keeper = Keeper::start(settings, home, journal, wall)?;
+        let desk = Desk { file, orders: keeper.orders(), health: keeper.health() };
+        Ok((keeper, desk))
+    }
 }
 
 /// Reads what is in the journal, and leaves it alone.
 pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
-    let Some(file) = config.journal_file().filter(|file| file.exists()) else { return Ok(Memory::default()) };
-    let settings = Settings { file, keep: config.journal.keep, max_bytes: config.journal.max_bytes };
+    let Some(settings) = settings(config).filter(|settings| settings.file.exists()) else {
+        return Ok(Memory::default());
+    };
     let (journal, opened) = Journal::open(settings, Home(home::read()), wall())?;
     announce(&opened);
     Ok(Memory::of(&journal, config))
