@@ -113,8 +113,7 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
     let (text, removed) = if queue::states().is_empty() {
         (format!("delete table {table}\n"), Removed::Wholly)
     } else {
-        let sets = SETS.map(|set| format!("flush set {table} {set}\n"));
-        (format!("flush table {table}\n{}", sets.concat()), Removed::Emptied)
+        (ruleset::idle(config), Removed::Emptied)
     };
     run(&text).map(|_output| removed)
 }
@@ -124,7 +123,7 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
 pub enum Removed {
     /// All of it.
     Wholly,
-    /// Rules and blocks; the table stays for the sake of somebody else's queues.
+    /// Blocks, and all rules that a packet meets; the table stays for the sake of somebody else's queues.
     Emptied,
 }
 

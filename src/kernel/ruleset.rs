@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS};
+use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS, SETS};
 use crate::config::{Config, Mode, NoDaemon, PortSet};
 use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::{ANSWERING, HONEST_PROTOCOLS, TRACEROUTE};
@@ -13,6 +13,8 @@ use crate::detect::source::Source;
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 
+/// Where packets come to our rules.
+const BASE_CHAINS: [&str; 4] = ["early", "blocked", "input", "forward"];
 /// What nobody serves on purpose, at any port: TCP that no honest stack sends.
 const STEALTH: &str = "        tcp flags & (syn | rst | ack) == 0 goto spread\n        \
                        tcp flags & (fin | syn) == fin | syn goto spread";
@@ -144,6 +146,15 @@ pub fn disarm(config: &Config) -> String {
     })
 }
 
+/// Lifts all blocks and takes every rule out of the packets' way. The chains that the base chains led to keep theirs: the kernel
+/// drops what waits in any queue when a hook goes, and with a namespace's last `ct` and `socket` rules conntrack's hooks go.
+#[must_use]
+pub fn idle(config: &Config) -> String {
+    let chains = BASE_CHAINS.iter().map(|chain| format!("flush chain inet {} {chain}\n", config.table));
+    let sets = SETS.iter().map(|set| format!("flush set inet {} {set}\n", config.table));
+    chains.chain(sets).collect()
+}
+
 /// Adds blocks to the kernel sets, each with the time left to it.
 #[must_use]
 pub fn blocks(config: &Config, blocks: &[(Source, Duration)]) -> String {
@@ -249,6 +260,16 @@ mod tests {
                 assert!(!text.contains(words), "{words} in {text}");
             }
         }
+    }
+
+    #[test]
+    fn an_idle_table_has_no_rule_that_a_packet_meets_and_no_block() {
+        let text = idle(&Config::default());
+        let base = |line: &&str| line.contains(" hook ");
+        for chain in TEMPLATE.lines().filter(base).filter_map(|line| line.split_whitespace().nth(1)) {
+            assert!(text.contains(&format!("flush chain inet nftrap {chain}\n")), "{chain} in {text}");
+        }
+        assert!(text.contains("flush set inet nftrap block4\n") && !text.contains("own_port"));
     }
 
     #[test]
