@@ -1,15 +1,15 @@
 //! The edge to the kernel: its clock, its queues, its sets, its links. Everything that is `unsafe` is behind this door.
 
-mod message;
 pub mod block_set;
 pub mod bulk;
 pub mod clock;
 pub mod dump;
-pub mod home;
 pub mod facts;
+pub mod home;
 pub mod instance;
 mod listeners;
 mod listing;
+mod message;
 pub mod netlink;
 pub mod nft;
 pub mod process;

@@ -67,10 +67,13 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
 }
 
 fn connect(table: &str) -> Result<UnixStream, ClientError> {
-    let stream = UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?).map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
-        _ => ClientError::Socket(error),
-    })?;
+    let stream =
+        UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
+                _ => ClientError::Socket(error),
+            }
+        })?;
     let Peer { uid, pid, name } = Peer::of(&stream).map_err(ClientError::Socket)?;
     if is_trusted(uid) {
         Ok(stream)

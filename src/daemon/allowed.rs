@@ -38,7 +38,8 @@ impl Allowed {
     /// What `file` has; nothing, if it is not there. What it has that cannot be read is an error: somebody may be blocked who must not be.
     pub(super) fn load(file: Option<PathBuf>) -> io::Result<Self> {
         let text = file.as_deref().map_or_else(|| Ok(String::new()), read)?;
-        let entries: Result<Vec<_>, _> = text.lines().zip(1..).filter_map(|(line, number)| entry(line, number)).collect();
+        let entries: Result<Vec<_>, _> =
+            text.lines().zip(1..).filter_map(|(line, number)| entry(line, number)).collect();
         Ok(Self { entries: entries?, file })
     }
 
@@ -57,7 +58,10 @@ impl Allowed {
     pub(super) fn add(&mut self, entry: Entry) -> Result<(), Refusal> {
         let mut entries: Vec<_> = self.entries.iter().filter(|known| known.prefix != entry.prefix).cloned().collect();
         if entries.len() >= MAX_ENTRIES {
-            return Err(Refusal::new(format!("operators allowed {MAX_ENTRIES} already"), "put long lists into the config"));
+            return Err(Refusal::new(
+                format!("operators allowed {MAX_ENTRIES} already"),
+                "put long lists into the config",
+            ));
         }
         entries.push(entry);
         self.replace(entries)
@@ -82,10 +86,16 @@ impl Allowed {
         let (before, after) = (saved(&self.entries), saved(&entries));
         if before != after {
             let file = self.file.as_deref().ok_or_else(|| {
-                Refusal::new("there is no folder to keep it in", "set [journal] file in the config, or put it into [allow] there")
+                Refusal::new(
+                    "there is no folder to keep it in",
+                    "set [journal] file in the config, or put it into [allow] there",
+                )
             })?;
             write(file, &after).map_err(|error| {
-                Refusal::new(format!("cannot write {}: {error}", file.display()), "nothing was changed; check the folder")
+                Refusal::new(
+                    format!("cannot write {}: {error}", file.display()),
+                    "nothing was changed; check the folder",
+                )
             })?;
         }
         self.entries = entries;
@@ -100,8 +110,13 @@ fn entry(line: &str, number: usize) -> Option<io::Result<Entry>> {
         return None;
     }
     let read = prefix.parse::<IpNet>().or_else(|_| prefix.parse::<IpAddr>().map(IpNet::from));
-    let wrong = |_| io::Error::new(io::ErrorKind::InvalidData, format!("line {number} is neither an address nor a prefix"));
-    Some(read.map_err(wrong).map(|prefix| Entry { prefix: prefix.trunc(), reason: reason.trim().to_owned(), saved: true }))
+    let wrong =
+        |_| io::Error::new(io::ErrorKind::InvalidData, format!("line {number} is neither an address nor a prefix"));
+    Some(read.map_err(wrong).map(|prefix| Entry {
+        prefix: prefix.trunc(),
+        reason: reason.trim().to_owned(),
+        saved: true,
+    }))
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -134,7 +149,8 @@ fn write(file: &Path, entries: &[Entry]) -> io::Result<()> {
     out.sync_all()?;
     fs::rename(&fresh, file)?;
     // The new name is to be on the disk as well; where a folder cannot be synced, it soon is by itself.
-    let (Ok(()) | Err(_)) = file.parent().map_or(Ok(()), |folder| fs::File::open(folder).and_then(|folder| folder.sync_all()));
+    let (Ok(()) | Err(_)) =
+        file.parent().map_or(Ok(()), |folder| fs::File::open(folder).and_then(|folder| folder.sync_all()));
     Ok(())
 }
 

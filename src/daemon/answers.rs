@@ -10,8 +10,8 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::audience::Audience;
 use super::books::Books;
-use super::status;
 use super::start::Shared;
+use super::status;
 use crate::config::{Exempt, Mode};
 use crate::control::peer::Peer;
 use crate::control::server::{Outgoing, Refusal, Stopped};
@@ -146,7 +146,8 @@ impl Answers {
             Mode::Observe => {}
             Mode::Enforce => {
                 let found = dump::one(&config.table, config.detect.ipv6_prefix, &source);
-                let found = found.map_err(|error| Refusal::plain(format!("cannot read whether it is blocked: {error}")))?;
+                let found =
+                    found.map_err(|error| Refusal::plain(format!("cannot read whether it is blocked: {error}")))?;
                 blocks.extend(found.iter().map(|element| self.block(element)));
             }
         }
@@ -156,7 +157,9 @@ impl Answers {
         let state = match (&why, blocks.is_empty(), &known) {
             (Some(_), _, _) => "never blocked",
             (None, false, _) => "blocked",
-            (None, true, Some(known)) if known.blocked_until.is_some() && config.mode == Mode::Observe => "would be blocked",
+            (None, true, Some(known)) if known.blocked_until.is_some() && config.mode == Mode::Observe => {
+                "would be blocked"
+            }
             (None, true, Some(known)) if known.contacts > 0 => "watched",
             (None, true, _) => "unknown",
         };

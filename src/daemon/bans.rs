@@ -31,7 +31,9 @@ impl Bans {
     /// Adds one, in place of those that it covers. One that lasts longer is never made shorter by the way.
     pub(super) fn add(&mut self, now: Wall, ban: Ban) -> Result<(), Refusal> {
         self.tidy(now);
-        if let Some(wider) = self.0.iter().find(|known| known.prefix.contains(&ban.prefix) && known.prefix != ban.prefix) {
+        if let Some(wider) =
+            self.0.iter().find(|known| known.prefix.contains(&ban.prefix) && known.prefix != ban.prefix)
+        {
             let (wider, ban) = (plain(&wider.prefix), plain(&ban.prefix));
             return Err(Refusal::new(
                 format!("{ban} is blocked with {wider} already"),
@@ -39,7 +41,12 @@ impl Bans {
             ));
         }
         let ends_later = |known: &&Ban| lasts(known) > lasts(&ban);
-        if let Some(longer) = self.0.iter().filter(|known| known.prefix != ban.prefix && ban.prefix.contains(&known.prefix)).find(ends_later) {
+        if let Some(longer) = self
+            .0
+            .iter()
+            .filter(|known| known.prefix != ban.prefix && ban.prefix.contains(&known.prefix))
+            .find(ends_later)
+        {
             let longer = plain(&longer.prefix);
             return Err(Refusal::new(
                 format!("{longer} is in {}, and is blocked for longer already", plain(&ban.prefix)),
@@ -109,7 +116,10 @@ mod tests {
         let mut bans = Bans::default();
         bans.add(at(0), ban("192.0.2.1/32", Some(10))).unwrap();
         bans.add(at(0), ban("192.0.2.2/32", None)).unwrap();
-        assert_eq!(bans.add(at(0), ban("192.0.2.0/24", Some(50))).unwrap_err().problem, "192.0.2.2 is in 192.0.2.0/24, and is blocked for longer already");
+        assert_eq!(
+            bans.add(at(0), ban("192.0.2.0/24", Some(50))).unwrap_err().problem,
+            "192.0.2.2 is in 192.0.2.0/24, and is blocked for longer already"
+        );
         bans.add(at(0), ban("192.0.2.0/24", None)).unwrap();
         assert_eq!(shown(&bans, 5), ["192.0.2.0/24"]);
         let refused = bans.add(at(0), ban("192.0.2.9/32", None)).unwrap_err();
@@ -139,7 +149,10 @@ mod tests {
         let mut bans = Bans::default();
         bans.add(at(0), ban("192.0.2.0/24", None)).unwrap();
         bans.add(at(0), ban("2001:db8::/64", None)).unwrap();
-        assert_eq!(bans.remove(at(0), "192.0.2.7/32".parse().unwrap()).unwrap_err().remedy.unwrap(), "unblock 192.0.2.0/24, or allow 192.0.2.7");
+        assert_eq!(
+            bans.remove(at(0), "192.0.2.7/32".parse().unwrap()).unwrap_err().remedy.unwrap(),
+            "unblock 192.0.2.0/24, or allow 192.0.2.7"
+        );
         assert_eq!(bans.remove(at(0), "192.0.0.0/16".parse().unwrap()).unwrap(), [ban("192.0.2.0/24", None)]);
         assert_eq!(bans.remove(at(0), "192.0.0.0/16".parse().unwrap()).unwrap(), []);
         assert_eq!(shown(&bans, 0), ["2001:db8::/64"]);

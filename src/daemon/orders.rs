@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::Daemon;
 use super::allowed::Entry;
 use super::answers::Order;
 use super::bans::Ban;
 use super::policy::Policy;
-use super::Daemon;
+use crate::config::Mode;
 use crate::control::server::Refusal;
 use crate::control::wire::{Changed, MAX_REASON, Request};
-use crate::config::Mode;
 use crate::detect::source::Source;
 use crate::event::{Operator, What, plain};
 use crate::kernel::clock::wall;
+use crate::kernel::dump;
 use crate::kernel::nft::{self, NftError};
 use crate::kernel::ruleset::Banned;
-use crate::kernel::dump;
 
 /// Whoever blocks more than one of 256 of all addresses has mistyped a length.
 const WIDEST_V4: u8 = 8;
@@ -37,7 +37,9 @@ impl Daemon {
             Request::Block { prefix, seconds, reason } => self.ban(prefix.trunc(), seconds, reason, by),
             Request::Unblock { prefix } => self.unblock(prefix.trunc(), by),
             Request::UnblockAll => self.unblock_all(by),
-            Request::Allow { prefix, reason, save } => self.allow(Entry { prefix: prefix.trunc(), reason, saved: save }, by),
+            Request::Allow { prefix, reason, save } => {
+                self.allow(Entry { prefix: prefix.trunc(), reason, saved: save }, by)
+            }
             Request::Disallow { prefix } => self.disallow(prefix.trunc(), by),
             Request::Reload => self.reload(Some(by)),
             Request::Status | Request::List | Request::Show { .. } | Request::AllowList | Request::Events { .. } => {
@@ -70,7 +72,10 @@ impl Daemon {
         *self.books.bans() = bans;
         let until = lasts.map(|lasts| now.plus(lasts));
         let stored = self.audience.tell_for_good(What::OperatorBlocked { prefix, until, reason, by });
-        let how_long = lasts.map_or_else(|| "until it is unblocked".to_owned(), |lasts| format!("for {}", humantime::format_duration(lasts)));
+        let how_long = lasts.map_or_else(
+            || "until it is unblocked".to_owned(),
+            |lasts| format!("for {}", humantime::format_duration(lasts)),
+        );
         let mut notes: Vec<_> = self.spared(prefix).collect();
         if self.books.config().mode == Mode::Observe {
             notes.push("nftrap only observes: nothing is dropped until its mode is enforce".to_owned());
@@ -82,8 +87,10 @@ impl Daemon {
     fn spared(&self, prefix: IpNet) -> impl Iterator<Item = String> {
         let policy = self.shared.policy.load();
         let (allowed, exempt) = (policy.rules.allow.within(prefix), policy.surroundings.exempt.within(prefix));
-        let allowed = allowed.into_iter().map(|net| format!("{} is on the allow list, and stays reachable", plain(&net)));
-        let exempt = exempt.into_iter().map(|net| format!("{}: this host depends on it, and it stays reachable", plain(&net)));
+        let allowed =
+            allowed.into_iter().map(|net| format!("{} is on the allow list, and stays reachable", plain(&net)));
+        let exempt =
+            exempt.into_iter().map(|net| format!("{}: this host depends on it, and it stays reachable", plain(&net)));
         allowed.chain(exempt)
     }
 
@@ -113,11 +120,15 @@ impl Daemon {
                 return Err(Refusal::new(format!("{} is not blocked", plain(&prefix)), remedy));
             }
             (0, true) => format!("{} was not blocked; what it did is forgotten", plain(&prefix)),
-            (1, _) => format!("{} is not blocked any more", sources.first().map_or_else(|| plain(&prefix), ToString::to_string)),
+            (1, _) => format!(
+                "{} is not blocked any more",
+                sources.first().map_or_else(|| plain(&prefix), ToString::to_string)
+            ),
             (n, _) => format!("{n} blocks in {} are ended", plain(&prefix)),
         };
         // A network that holds it was let go as a whole.
-        let whole = sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&prefix)).unwrap_or(prefix);
+        let whole =
+            sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&prefix)).unwrap_or(prefix);
         let stored = self.audience.tell_for_good(What::Unblocked { prefix: whole, by });
         Ok(Changed { done: what, stored, notes: Vec::new() })
     }
@@ -128,7 +139,8 @@ impl Daemon {
         let in_kernel = dump::dump(&config.table, config.detect.ipv6_prefix)
             .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
         let remembered = self.shared.table.blocked(self.shared.clock.now());
-        let all = in_kernel.into_iter().map(|element| element.source).chain(remembered.into_iter().map(|(source, _)| source));
+        let all =
+            in_kernel.into_iter().map(|element| element.source).chain(remembered.into_iter().map(|(source, _)| source));
         let mut found: Vec<_> = all
             .filter(|source| {
                 let net = IpNet::from(*source);
@@ -155,7 +167,11 @@ impl Daemon {
         self.shared.table.forget_all();
         self.audience.evidence.forget_all();
         let stored = self.audience.tell_for_good(What::UnblockedAll { by });
-        Ok(Changed { done: format!("{count} blocks are ended, and what anybody did is forgotten"), stored, notes: Vec::new() })
+        Ok(Changed {
+            done: format!("{count} blocks are ended, and what anybody did is forgotten"),
+            stored,
+            notes: Vec::new(),
+        })
     }
 
     fn sources_in_all(&self) -> Result<usize, Refusal> {
@@ -230,7 +246,10 @@ pub(super) fn refuse(error: NftError) -> Refusal {
 
 fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.chars().count() > MAX_REASON {
-        return Err(Refusal::new(format!("the reason is longer than {MAX_REASON} characters"), "say it in fewer words"));
+        return Err(Refusal::new(
+            format!("the reason is longer than {MAX_REASON} characters"),
+            "say it in fewer words",
+        ));
     }
     if reason.chars().any(char::is_control) {
         return Err(Refusal::new("the reason has control characters in it", "write it on one line, without them"));

@@ -27,8 +27,7 @@ impl Pulse {
     /// One second later.
     pub(super) fn beat(&mut self, counters: &[Arc<Counters>]) -> Rates {
         let (packets, blocks) = sums(counters);
-        let rates =
-            Rates { packets: packets.wrapping_sub(self.packets), blocks: blocks.wrapping_sub(self.blocks) };
+        let rates = Rates { packets: packets.wrapping_sub(self.packets), blocks: blocks.wrapping_sub(self.blocks) };
         let turns = turns(counters);
         if self.watched && turns.iter().zip(&self.turns).all(|(now, before)| now != before) {
             tell_systemd(&[NotifyState::Watchdog]);

@@ -27,7 +27,8 @@ impl Daemon {
         tell_systemd(&[NotifyState::Ready]);
         match outcome {
             Ok(waiting) => {
-                let notes: Vec<_> = waiting.iter().map(|key| format!("`{key}` changes with the next restart")).collect();
+                let notes: Vec<_> =
+                    waiting.iter().map(|key| format!("`{key}` changes with the next restart")).collect();
                 info!(waiting = waiting.join(",").as_str(); "reloaded");
                 let stored = self.audience.tell_for_good(What::Reloaded { waiting, by });
                 Ok(Changed { done: "the config is read again and in force".to_owned(), stored, notes })

@@ -98,7 +98,9 @@ mod tests {
     fn what_holds_a_network_and_what_lies_in_one_is_found() {
         let set = prefixes(&["192.0.2.0/25", "198.51.100.7/32", "2001:db8::/32"]);
         let net = |text: &str| text.parse::<IpNet>().unwrap();
-        assert!(set.covers(net("192.0.2.0/26")) && set.covers(net("192.0.2.0/25")) && set.covers(net("2001:db8::1/128")));
+        assert!(
+            set.covers(net("192.0.2.0/26")) && set.covers(net("192.0.2.0/25")) && set.covers(net("2001:db8::1/128"))
+        );
         assert!(!set.covers(net("192.0.2.0/24")) && !set.covers(net("2001:db9::/64")));
         assert_eq!(set.within(net("192.0.0.0/16")), [net("192.0.2.0/25")]);
         assert_eq!(set.within(net("192.0.2.0/26")), []);

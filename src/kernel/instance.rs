@@ -42,7 +42,9 @@ impl Instance {
         let listener = match UnixListener::bind_addr(&name) {
             Ok(listener) => Some(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(table) {
-                Some(Holder::Trusted(process)) => return Err(InstanceError::Running { table: table.to_owned(), process }),
+                Some(Holder::Trusted(process)) => {
+                    return Err(InstanceError::Running { table: table.to_owned(), process });
+                }
                 Some(Holder::Anybody(_)) | None => None,
             },
             Err(error) => return Err(InstanceError::Claim(error)),

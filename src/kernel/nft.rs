@@ -162,8 +162,7 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
     let (text, removed) = if queue::nobody_listens() {
         (format!("delete table {table}\n"), Removed::Wholly)
     } else {
-        let sets = SETS.map(|set| format!("flush set {table} {set}\n"));
-        (format!("flush table {table}\n{}", sets.concat()), Removed::Emptied)
+        (ruleset::idle(config), Removed::Emptied)
     };
     run(&text).map(|()| removed)
 }
@@ -173,7 +172,7 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
 pub enum Removed {
     /// All of it.
     Wholly,
-    /// Rules and blocks; the table stays for the sake of somebody else's queues.
+    /// Blocks, and all rules that a packet meets; the table stays for the sake of somebody else's queues.
     Emptied,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 
-use super::block_set::set_of;
+use super::block_set::{SETS, set_of};
 use super::dump::Element;
 use crate::config::{Config, Mode, NoDaemon, PortSet};
 use crate::detect::prefixes::Prefixes;
@@ -16,6 +16,8 @@ pub use banned::{Banned, banned};
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 
+/// Where packets come to our rules.
+const BASE_CHAINS: [&str; 4] = ["early", "blocked", "input", "forward"];
 /// What nobody serves on purpose, at any port: TCP that no honest stack sends.
 const STEALTH: &str = "        tcp flags & (syn | rst | ack) == 0 goto spread\n        \
                        tcp flags & (fin | syn) == fin | syn goto spread";
@@ -156,6 +158,15 @@ pub fn disarm(config: &Config) -> String {
             NoDaemon::Drop => format!("flush chain {chain}\nadd rule {chain} counter drop comment \"no daemon\"\n"),
         }
     })
+}
+
+/// Lifts all blocks and takes every rule out of the packets' way. The chains that the base chains led to keep theirs: the kernel
+/// drops what waits in any queue when a hook goes, and with a namespace's last `ct` and `socket` rules conntrack's hooks go.
+#[must_use]
+pub fn idle(config: &Config) -> String {
+    let chains = BASE_CHAINS.iter().map(|chain| format!("flush chain inet {} {chain}\n", config.table));
+    let sets = SETS.iter().map(|set| format!("flush set inet {} {set}\n", config.table));
+    chains.chain(sets).chain([banned(&config.table, &[])]).collect()
 }
 
 /// Adds blocks to the kernel sets, each with the time left to it, if it has an end.

@@ -48,6 +48,19 @@ fn no_base_chain_and_no_table_is_ever_deleted() {
 }
 
 #[test]
+fn an_idle_table_has_no_rule_that_a_packet_meets_and_no_block() {
+    let text = idle(&Config::default());
+    let base = |line: &&str| line.contains(" hook ");
+    for chain in TEMPLATE.lines().filter(base).filter_map(|line| line.split_whitespace().nth(1)) {
+        assert!(text.contains(&format!("flush chain inet nftrap {chain}\n")), "{chain} in {text}");
+    }
+    for set in ["block4", "block6net", "banned4", "banned6"] {
+        assert!(text.contains(&format!("flush set inet nftrap {set}\n")), "{set} in {text}");
+    }
+    assert!(!text.contains("own_port"));
+}
+
+#[test]
 fn the_fail_mode_decides_what_happens_without_a_daemon() {
     let mut config = Config::default();
     assert!(arm(&config).contains("queue num 3101 bypass"));
