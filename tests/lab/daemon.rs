@@ -94,7 +94,12 @@ impl<'lab> Daemon<'lab> {
         let sets: &[&str] = if key.contains(':') { &["block6net", "block6"] } else { &["block4"] };
         let key = format!("{{ {key} }}");
         sets.iter().find_map(|set| {
-            let (found, said) = self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+            let look = || self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+            // The kernel ends a look at a ruleset that changes meanwhile, and nft leaves the next one to us.
+            let (mut found, mut said) = look();
+            while said.contains("Interrupted system call") {
+                (found, said) = look();
+            }
             assert!(found || said.contains("No such file"), "nft could not look for {key} in {set}: {said}");
             found.then_some(said)
         })
