@@ -27,6 +27,8 @@ mod flows;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/journal.rs"]
+mod journal;
 #[path = "namespaces/life.rs"]
 mod life;
 #[path = "namespaces/neighbours.rs"]

@@ -167,7 +167,7 @@ pub(crate) fn rules(namespace: &Namespace, arguments: &[&str]) -> String {
     rules
 }
 
-fn nftrap() -> Command {
+pub(crate) fn nftrap() -> Command {
     let built = || env!("CARGO_BIN_EXE_nftrap").into();
     Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
 }
