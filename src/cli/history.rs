@@ -14,7 +14,7 @@ use super::run::config_of;
 use super::when::{When, when};
 use crate::config::load::Problems;
 use crate::event::{Event, What};
-use crate::journal::{Filter, JournalError, Order, Reader, Told};
+use crate::journal::{Filter, JournalError, Reader, Sequence, Told};
 use crate::kernel::clock::{self, Clock};
 use crate::time::Moment;
 
@@ -98,7 +98,7 @@ fn filter(arguments: &Arguments) -> Filter {
         source: arguments.source,
         kinds: arguments.kind.clone(),
         limit: arguments.limit.or(if arguments.json { None } else { Some(ROWS) }),
-        order: if arguments.oldest_first { Order::OldestFirst } else { Order::NewestFirst },
+        sequence: if arguments.oldest_first { Sequence::OldestFirst } else { Sequence::NewestFirst },
     }
 }
 
