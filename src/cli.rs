@@ -1,6 +1,6 @@
 //! The command line: what can be asked of `nftrap`, and its exit status. The only place that prints.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -8,11 +8,14 @@ use clap::{Parser, Subcommand};
 mod check;
 mod completions;
 mod doctor;
+mod history;
 mod man;
 mod replay;
 mod restore;
 mod rules;
 mod run;
+mod stats;
+mod when;
 
 /// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
 #[derive(Debug, Parser)]
@@ -34,6 +37,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Load the ruleset and the blocks that the journal has, with nothing queued, and end: for the time before `run`.
     Restore(restore::Arguments),
+    /// Say what happened, from the journal: who was blocked and why, and what operators did.
+    History(history::Arguments),
+    /// Count the blocks in the journal: which ports, sources and networks, and when.
+    Stats(stats::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
     /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
@@ -50,11 +57,27 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// Somebody at a terminal, who did not ask for plain text.
+    Terminal,
+    /// Anything else.
+    Plain,
+}
+
+fn output() -> Output {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !plain { Output::Terminal } else { Output::Plain }
 }
 
 /// Prints what was asked for. Who does not take it (a full disk, a closed pipe) learns so by the exit status.

@@ -37,6 +37,8 @@ mod flows;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/journal.rs"]
+mod journal;
 #[path = "namespaces/kernel_sets.rs"]
 mod kernel_sets;
 #[path = "namespaces/life.rs"]

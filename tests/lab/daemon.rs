@@ -197,7 +197,7 @@ pub(crate) fn doctor_through(namespace: &Namespace, wrapper: &[&str]) -> (bool, 
     namespace.feed(Command::new(wrapper[0]).args(&wrapper[1..]).arg(nftrap.get_program()).arg("doctor"), "")
 }
 
-fn nftrap() -> Command {
+pub(crate) fn nftrap() -> Command {
     Command::new(binary())
 }
 
