@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nftrap::config::Config;
+use nftrap::config::{Config, NoDaemon};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::source::Source;
 use nftrap::kernel::block_set::{BlockError, BlockSet};
@@ -16,7 +16,8 @@ use nftrap::kernel::{bulk, nft};
 use crate::lab::daemon::Daemon;
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::netns::Namespace;
-use crate::lab::patience::wait_until;
+use crate::lab::packet::{SYN, tcp};
+use crate::lab::patience::{silence, wait_until};
 use crate::lab::wire::Answer;
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -223,3 +224,77 @@ table inet nftrap {
     }
 }
 ";
+
+#[test]
+fn a_reload_changes_rules_and_lists_and_keeps_queues_blocks_and_bans() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let mut config = Config::default();
+    let ban = [Banned { prefix: "192.0.2.0/24".parse().unwrap(), left: None }];
+    lab.server.run(|| {
+        nft::load(&config, &nft::host(&[]), &many(3)).expect("load");
+        nft::arm(&config).expect("arm");
+        nft::ban("nftrap", &ban).expect("ban");
+    });
+    let queues = || lab.server.nft(&["-s", "-a", "list", "chain", "inet", "nftrap", "queue0"]).1;
+    let before = queues();
+
+    config.trigger.tcp = [5900].into_iter().collect();
+    config.block.max = 1000;
+    let allow = Prefixes::new(&["10.1.0.77/32".parse().unwrap()]);
+    lab.server.run(|| nft::reload(&config, &nft::host(&[]), &allow)).expect("reload");
+    let rules = lab.server.ruleset();
+    assert!(rules.contains("elements = { 5900 }") && rules.contains("10.1.0.77"), "{rules}");
+    assert!(rules.contains("192.0.2.0/24"), "{rules}");
+    assert_eq!(queues(), before);
+    assert_eq!(dump_of(&lab.server).len(), 3);
+}
+
+#[test]
+fn while_rules_are_loaded_and_queues_armed_anew_every_probe_is_queued() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    // It listens to the queue of the table below; its own table asks for nothing that comes here.
+    let daemon = Daemon::start(&lab.server, ONLY_LISTENS);
+    let mut config = Config { table: String::from("other"), ..Config::default() };
+    config.queue.count = 1;
+    let method = lab.server.run(|| {
+        nft::load(&config, &nft::host(&[]), &[]).expect("load");
+        nft::arm(&config).expect("arm")
+    });
+    let stop = AtomicBool::new(false);
+    let probes = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let rounds = (1..).take_while(|_| !stop.load(Ordering::Relaxed));
+            rounds.inspect(|sent| probe_at_a_pace(&lab, *sent)).last().unwrap_or(0)
+        });
+        for no_daemon in [NoDaemon::Pass, NoDaemon::Drop].into_iter().cycle().take(10) {
+            config.fail.no_daemon = no_daemon;
+            lab.server.run(|| {
+                nft::reload(&config, &nft::host(&[]), &Prefixes::default()).expect("reload");
+                nft::rearm(&config, method).expect("rearm");
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+        sender.join().expect("the sender")
+    });
+    assert!(probes > 10, "{probes}");
+    std::thread::sleep(silence());
+    assert_eq!(lab.server.queue_counts(), (0, probes), "waiting, and ever queued");
+    assert_eq!(daemon.lines_with("blocked source"), 0);
+    let queues = lab.server.nft(&["list", "chain", "inet", "other", "queue0"]).1;
+    assert!(queues.contains("queue num 3100") && !queues.contains("bypass"), "{queues}");
+}
+
+/// Sends the next probe, in a flow of its own: a SYN of one that was answered just now is part of that. More at once than a device's
+/// backlog holds would be lost by it.
+fn probe_at_a_pace(lab: &Lab, sent: u64) {
+    let port = 1024 + u16::try_from(sent % 60_000).expect("a port");
+    lab.wire.send(&tcp((routed(2), port), (SERVER, 111), SYN));
+    if sent.is_multiple_of(64) {
+        wait_until("most are queued", || sent - lab.server.queue_counts().1 < 256);
+    }
+}
+
+/// Judges and lets go: one place is never enough for this threshold.
+const ONLY_LISTENS: &str = "\
+[detect]\nthreshold = 7\n[trigger]\ntcp = [9]\nudp = [9]\n[unserved]\ntcp = []\nudp = []\n\
+[queue]\ncount = 1\nlength = 65536\n";
