@@ -1,14 +1,19 @@
 //! The command line: what can be asked of `nftrap`, and its exit status. The only place that prints.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ask;
 mod check;
+mod list;
+mod plain;
 mod replay;
 mod rules;
 mod run;
+mod status;
+mod table;
 
 /// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
 #[derive(Debug, Parser)]
@@ -22,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Guard this network namespace, in the foreground, until SIGTERM or SIGINT.
     Run(run::Arguments),
+    Status(status::Arguments),
+    List(list::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
@@ -35,10 +42,26 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
     }
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// Somebody at a terminal, who did not ask for plain text.
+    Terminal,
+    /// Anything else.
+    Plain,
+}
+
+fn output() -> Output {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !plain { Output::Terminal } else { Output::Plain }
 }
 
 /// Prints what was asked for. Who does not take it (a full disk, a closed pipe) learns so by the exit status.
@@ -47,6 +70,19 @@ fn answer(text: &str) -> ExitCode {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("cannot write the answer: {error}")),
+    }
+}
+
+/// Where an answer of many lines goes.
+fn page() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+/// How such an answer ended. Who closed the pipe has read enough.
+fn written(written: io::Result<()>) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => complain(&format!("cannot write the answer: {error}")),
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
