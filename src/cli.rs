@@ -5,15 +5,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod allow;
 mod ask;
+mod block;
+mod change;
 mod check;
 mod list;
 mod plain;
+mod reload;
 mod replay;
 mod rules;
 mod run;
 mod status;
 mod table;
+mod unblock;
+mod whom;
 
 /// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
 #[derive(Debug, Parser)]
@@ -29,6 +35,10 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
+    Block(block::Arguments),
+    Unblock(unblock::Arguments),
+    Allow(allow::Arguments),
+    Reload(reload::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
@@ -44,6 +54,10 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
+        Command::Block(arguments) => block::run(&arguments),
+        Command::Unblock(arguments) => unblock::run(&arguments),
+        Command::Allow(arguments) => allow::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
