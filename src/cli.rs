@@ -10,6 +10,7 @@ mod ask;
 mod block;
 mod change;
 mod check;
+mod events;
 mod list;
 mod plain;
 mod reload;
@@ -20,6 +21,7 @@ mod status;
 mod table;
 mod unblock;
 mod whom;
+mod words;
 
 /// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
 #[derive(Debug, Parser)]
@@ -35,6 +37,7 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
+    Events(events::Arguments),
     Block(block::Arguments),
     Unblock(unblock::Arguments),
     Allow(allow::Arguments),
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
         Command::Unblock(arguments) => unblock::run(&arguments),
         Command::Allow(arguments) => allow::run(&arguments),
@@ -90,6 +94,17 @@ fn answer(text: &str) -> ExitCode {
 /// Where an answer of many lines goes.
 fn page() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
+}
+
+/// The same, to be watched.
+fn standard_output() -> io::Stdout {
+    io::stdout()
+}
+
+/// Ends the process from a thread that is not the one that answers.
+#[expect(clippy::exit, reason = "the other thread waits for what may never come, and nobody would read it")]
+fn leave() {
+    std::process::exit(0)
 }
 
 /// How such an answer ended. Who closed the pipe has read enough.
