@@ -17,26 +17,34 @@ mod reload;
 mod replay;
 mod rules;
 mod run;
+mod services;
 mod status;
 mod table;
 mod unblock;
 mod whom;
+mod why;
 mod words;
 
-/// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
+/// Ends a port scan at its first probe, where the firewall is nftables.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, disable_help_subcommand = true, help_template = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+/// Short enough for any terminal.
+const HELP: &str = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n\n`nftrap COMMAND --help` says more.";
+
+/// In the order in which they are wanted: what guards, what looks, what changes, what prepares.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Guard this network namespace, in the foreground, until SIGTERM or SIGINT.
+    /// Guard this network namespace, in the foreground, until SIGTERM.
     Run(run::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
+    #[command(visible_alias = "show")]
+    Why(why::Arguments),
     Events(events::Arguments),
     Block(block::Arguments),
     Unblock(unblock::Arguments),
@@ -44,7 +52,7 @@ enum Command {
     Reload(reload::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
-    /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
+    /// Say who would have been blocked in capture files, when, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
@@ -57,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
+        Command::Why(arguments) => why::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
         Command::Unblock(arguments) => unblock::run(&arguments),
@@ -120,4 +129,21 @@ fn complain(problem: &str) -> ExitCode {
     // Who closed standard error does not want to know.
     let (Ok(()) | Err(_)) = writeln!(io::stderr(), "{problem}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_fits_on_a_small_terminal() {
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.lines().count() <= 24, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for command in Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(help.contains(&format!("\n  {}", command.get_name())), "{help}");
+        }
+    }
 }

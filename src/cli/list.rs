@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::control::client::{self, ClientError};
 use crate::control::wire::{Block, Request};
 use crate::detect::source::Source;
-use crate::kernel::{clock, nft};
+use crate::kernel::clock;
+use crate::kernel::nft::{self, NftError};
 
 /// Say who is blocked, those first whose block ends first.
 #[derive(Debug, clap::Args)]
@@ -89,7 +90,12 @@ fn from_the_kernel_alone(
 
 /// The blocks that the kernel has, those first that end first.
 pub(super) fn from_kernel(config: &Config) -> Result<Vec<Block>, String> {
-    let mut blocks = nft::blocks(config).map_err(|error| error.to_string())?.blocks;
+    let mut blocks = match nft::blocks(config) {
+        Ok(found) => found.blocks,
+        // Without a table nobody is blocked.
+        Err(NftError::Refused(reason)) if reason.contains("No such file or directory") => Vec::new(),
+        Err(error) => return Err(error.to_string()),
+    };
     blocks.sort_unstable_by_key(|(_, left)| *left);
     let now = clock::wall();
     let block = |(source, left): (Source, Duration)| Block {
