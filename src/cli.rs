@@ -9,6 +9,7 @@ mod check;
 mod replay;
 mod rules;
 mod run;
+mod top;
 
 /// Ends a port scan at its first probe, on hosts and gateways whose firewall is nftables.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
+    /// Show live, on a terminal, what happens: rates, top sources and ports, latest blocks.
+    Top(top::Arguments),
 }
 
 /// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
     }
 }
 

@@ -6,11 +6,15 @@ use std::fs;
 use std::path::Path;
 
 /// Code without clock, files, kernel, threads or log, so that a test and a capture decide as the daemon does.
-const PURE: [&str; 20] = [
+const PURE: [&str; 24] = [
     "packet",
     "time",
     "detect",
     "event",
+    "cli/top/keys",
+    "cli/top/model",
+    "cli/top/view",
+    "cli/top/words",
     "config/ports",
     "replay/capture/blocks",
     "replay/capture/link",
@@ -48,7 +52,7 @@ const EDGES: [&str; 16] = [
 ];
 
 /// Who may name what: the crates that reach the kernel, and the C library.
-const ONE_PLACE: [(&str, &[&str]); 9] = [
+const ONE_PLACE: [(&str, &[&str]); 11] = [
     ("nfq::", &["kernel/queue.rs"]),
     ("mnl::", &["kernel/netlink.rs"]),
     ("nftnl_sys", &["kernel/block_set.rs", "kernel/xt_queue.rs"]),
@@ -58,6 +62,19 @@ const ONE_PLACE: [(&str, &[&str]); 9] = [
     ("flate2", &["replay/capture.rs"]),
     ("unsafe {", &["kernel/block_set.rs", "kernel/netlink.rs", "kernel/queue.rs", "kernel/xt_queue.rs"]),
     ("io::stdout", &["cli.rs"]),
+    (
+        "ratatui::",
+        &[
+            "cli/top.rs",
+            "cli/top/feed.rs",
+            "cli/top/keys.rs",
+            "cli/top/view.rs",
+            "cli/top/view/dialogs.rs",
+            "cli/top/view/head.rs",
+            "cli/top/view/tables.rs",
+        ],
+    ),
+    ("ratatui::crossterm", &["cli/top/feed.rs", "cli/top/keys.rs"]),
 ];
 
 #[test]
