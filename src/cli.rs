@@ -26,6 +26,7 @@ mod services;
 mod stats;
 mod status;
 mod table;
+mod top;
 mod unblock;
 mod when;
 mod whom;
@@ -53,6 +54,8 @@ enum Command {
     #[command(visible_alias = "show")]
     Why(why::Arguments),
     Events(events::Arguments),
+    /// Watch a scan live in the terminal.
+    Top(top::Arguments),
     /// Say what happened, from the journal.
     History(history::Arguments),
     /// Count what happened: ports, sources, networks, and when.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
         Command::Unblock(arguments) => unblock::run(&arguments),
