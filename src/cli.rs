@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod check;
 mod doctor;
 mod replay;
+mod restore;
 mod rules;
 mod run;
 
@@ -29,6 +30,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Say what would have become of the traffic in capture files: who would have been blocked, when, and for what.
     Replay(replay::Arguments),
+    /// Load the ruleset and the blocks that the journal has, with nothing queued, and end: for the time before `run`.
+    Restore(restore::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
 }
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
     }
 }

@@ -1,5 +1,7 @@
 //! What can be set, its default and its reason. Values only: what a file says is turned into these in `config/load.rs`.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::detect::prefixes::Prefixes;
@@ -38,6 +40,12 @@ pub struct Config {
     pub queue: Queue,
     /// What happens to a packet when we cannot judge it.
     pub fail: Fail,
+    /// Who may ask us what.
+    pub control: Control,
+    /// What is kept of what happened.
+    pub journal: Journal,
+    /// Where else it is told.
+    pub report: Report,
 }
 
 /// Whether offenders are blocked or only reported.
@@ -134,8 +142,14 @@ pub struct Detect {
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// How long it lasts; whole seconds, at least one.
+    /// How long the first one lasts; whole seconds, at least one.
     pub time: Duration,
+    /// Each further one is so many times as long; 1 to `MAX_FACTOR`.
+    pub factor: u32,
+    /// No further one is longer; whole seconds.
+    pub longest: Duration,
+    /// So long after a block its source counts as a repeat offender.
+    pub memory: Duration,
     /// So many blocks at most; past this the one set longest ago makes room.
     pub max: u32,
 }
@@ -178,6 +192,59 @@ pub enum NoDaemon {
     Drop,
 }
 
+/// Who may ask us what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// A group whose members may ask, and change nothing.
+    pub group: Option<String>,
+}
+
+/// What is kept of what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// Where.
+    pub file: JournalFile,
+    /// What is older is deleted, but for what is still in force.
+    pub keep: Duration,
+    /// The oldest is deleted when the file is larger.
+    pub max_bytes: u64,
+}
+
+/// Where the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalFile {
+    /// In the state folder, by the table's name.
+    InStateFolder,
+    /// There.
+    At(PathBuf),
+    /// Nowhere: nothing is kept.
+    Nowhere,
+}
+
+/// Where else it is told what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// A file that gets each event as one line of JSON.
+    pub events: Option<PathBuf>,
+    /// Where numbers are served as Prometheus reads them.
+    pub metrics: Option<MetricsAddress>,
+}
+
+/// Where numbers are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsAddress {
+    /// By TCP, at one of our own loopback addresses.
+    Tcp(SocketAddr),
+    /// At a Unix socket.
+    Unix(PathBuf),
+}
+
+/// Where the journal and what operators want kept is, unless the config says otherwise.
+pub const STATE_FOLDER: &str = "/var/lib/nftrap";
+
+/// A block that grows faster than this is as long as the longest at its second repeat.
+pub const MAX_FACTOR: u32 = 100;
+
 /// A record remembers eight contacts, and evidence of half weight takes one more than the threshold.
 pub const MAX_THRESHOLD: u8 = 7;
 /// More workers than this have nothing to do: one judges hundreds of thousands of packets a second.
@@ -210,6 +277,22 @@ impl Config {
     #[must_use]
     pub fn watched_udp(&self) -> PortSet {
         self.trigger.udp.with(&self.unserved.udp.without(&self.unserved.except_udp))
+    }
+
+    /// The file that keeps what happened, if one does.
+    #[must_use]
+    pub fn journal_file(&self) -> Option<PathBuf> {
+        match &self.journal.file {
+            JournalFile::InStateFolder => Some(Path::new(STATE_FOLDER).join(format!("{}.db", self.table))),
+            JournalFile::At(path) => Some(path.clone()),
+            JournalFile::Nowhere => None,
+        }
+    }
+
+    /// The file beside the journal that keeps whom operators allowed for good.
+    #[must_use]
+    pub fn allow_file(&self) -> Option<PathBuf> {
+        self.journal_file().map(|journal| journal.with_extension("allow"))
     }
 
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
@@ -247,13 +330,26 @@ impl Default for Config {
                 max_sources: 131_072,
                 ipv6_prefix: 64,
             },
-            block: Block { time: Duration::from_secs(600), max: 131_072 },
+            block: Block {
+                time: Duration::from_secs(600),
+                factor: 2,
+                longest: Duration::from_secs(7200),
+                memory: Duration::from_secs(7 * 86_400),
+                max: 131_072,
+            },
             allow: Prefixes::default(),
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
             dark: Prefixes::default(),
             queue: Queue { first: 3100, count: 2, length: 8192 },
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
+            control: Control { group: None },
+            journal: Journal {
+                file: JournalFile::InStateFolder,
+                keep: Duration::from_secs(90 * 86_400),
+                max_bytes: 256 << 20,
+            },
+            report: Report { events: None, metrics: None },
         }
     }
 }

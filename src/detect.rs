@@ -1,7 +1,9 @@
 //! Decides what a packet makes of its source. Pure: no clock, no I/O, no kernel, no logging; the daemon and a replay of a capture
 //! call the same function.
 
-use crate::config::PortSet;
+use std::time::Duration;
+
+use crate::config::{Config, PortSet};
 use crate::packet::Packet;
 use crate::time::Moment;
 
@@ -13,13 +15,11 @@ pub mod table;
 use prefixes::Prefixes;
 use probe::{Port, Probe, Protocol, Weight};
 use source::{Source, Surroundings};
-use table::{ScanTable, Standing, Threshold};
+use table::{Novelty, ScanTable, Standing, Terms, Threshold};
 
-/// What is remembered, and the rules by which it is judged.
-#[derive(Debug)]
-pub struct Detector {
-    /// The shared memory of sources.
-    pub table: ScanTable,
+/// The rules by which packets are judged: values, to be replaced as a whole while what is remembered stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
     /// What makes an offender.
     pub threshold: Threshold,
     /// The operator's bait. A port that is none of these counts as unserved, or it would not have been queued.
@@ -45,11 +45,20 @@ pub enum Decision {
     /// An honest host may send this: nothing is remembered.
     Innocent,
     /// Evidence, and not yet enough of it.
-    Watch,
+    Watch(Sighting, Novelty),
     /// The source became an offender: block it, then drop the packet.
     Block(Offence),
     /// The source is blocked already: drop the packet.
     StillBlocked,
+}
+
+/// Who did what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// Who it is to us: an address, or the network that it belongs to.
+    pub source: Source,
+    /// What it did.
+    pub probe: Probe,
 }
 
 /// Why a source is blocked.
@@ -61,14 +70,35 @@ pub struct Offence {
     pub probe: Probe,
     /// So many distinct contacts counted.
     pub hits: u8,
+    /// For the so manieth time in a row, from 1 on.
+    pub repeat: u8,
     /// Until then it is blocked.
     pub until: Moment,
 }
 
-impl Detector {
-    /// Judges `packet`, which the ruleset found suspicious, at `now`.
+impl Rules {
+    /// What `config` asks for. Unserved ports count from `unserved_from` on; a blocked source's packets may be on their way to us
+    /// for `settle`.
     #[must_use]
-    pub fn observe(&self, now: Moment, packet: &Packet, surroundings: &Surroundings) -> Decision {
+    pub fn of(config: &Config, unserved_from: Moment, settle: Duration) -> Self {
+        let block = &config.block;
+        Self {
+            threshold: Threshold {
+                contacts: config.detect.threshold,
+                unserved: config.detect.sensitivity.contacts(),
+                window: config.detect.window,
+                block: Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory },
+                settle,
+            },
+            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
+            unserved_from,
+            allow: config.allow.clone(),
+        }
+    }
+
+    /// Judges `packet`, which the ruleset found suspicious, at `now`, by what `table` remembers, and has it remember this.
+    #[must_use]
+    pub fn judge(&self, table: &ScanTable, now: Moment, packet: &Packet, surroundings: &Surroundings) -> Decision {
         let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
         if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
             return Decision::Innocent;
@@ -78,9 +108,11 @@ impl Detector {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        match self.table.observe(now, source, (&probe.contact, weight), &self.threshold) {
-            Standing::Watched(_) => Decision::Watch,
-            Standing::Offender { hits, until } => Decision::Block(Offence { source, probe, hits, until }),
+        match table.observe(now, source, (&probe.contact, weight), &self.threshold) {
+            Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
+            Standing::Offender { hits, repeat, until } => {
+                Decision::Block(Offence { source, probe, hits, repeat, until })
+            }
             Standing::Blocked(_) => Decision::StillBlocked,
         }
     }

@@ -18,8 +18,8 @@ use ahash::RandomState;
 use crate::config::Config;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::{Source, Surroundings};
-use crate::detect::table::{ScanTable, Seeds, Threshold};
-use crate::detect::{Decision, Detector, Triggers};
+use crate::detect::table::{ScanTable, Seeds};
+use crate::detect::{self, Decision};
 use crate::time::Moment;
 
 pub mod capture;
@@ -137,7 +137,8 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
 struct Judge<'a> {
     rules: Rules<'a>,
     flows: Flows,
-    detector: Detector,
+    law: detect::Rules,
+    table: ScanTable,
     surroundings: Surroundings,
     tally: Tally,
     now: Moment,
@@ -146,25 +147,15 @@ struct Judge<'a> {
 impl<'a> Judge<'a> {
     fn new(config: &'a Config, sides: &'a Sides, survey: &'a Survey, hasher: &RandomState) -> Self {
         let detect = &config.detect;
-        let detector = Detector {
-            table: ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2))),
-            threshold: Threshold {
-                contacts: detect.threshold,
-                unserved: detect.sensitivity.contacts(),
-                window: detect.window,
-                block: config.block.time,
-                settle: Duration::MAX, // nothing holds a blocked source back in a capture
-            },
-            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
-            unserved_from: Moment::ZERO,
-            allow: config.allow.clone(),
-        };
+        let table = ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2)));
+        // Nothing holds a blocked source back in a capture.
+        let law = detect::Rules::of(config, Moment::ZERO, Duration::MAX);
         // Whom this machine depends on has nothing to do with a capture; neighbours are there, too.
         let surroundings =
             Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() };
         let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
         let rules = Rules::new(config, sides, survey);
-        Self { rules, flows, detector, surroundings, tally, now: Moment::ZERO }
+        Self { rules, flows, law, table, surroundings, tally, now: Moment::ZERO }
     }
 
     fn see(&mut self, now: Moment, seen: &Seen) {
@@ -173,7 +164,7 @@ impl<'a> Judge<'a> {
         if !self.rules.suspect(seen, state) {
             return;
         }
-        let decision = self.detector.observe(now, &seen.packet, &self.surroundings);
+        let decision = self.law.judge(&self.table, now, &seen.packet, &self.surroundings);
         if decision != Decision::Innocent {
             self.tally.note(now, Source::of(seen.packet.source, &self.surroundings), decision);
         }

@@ -1,6 +1,9 @@
 //! What people and machines are told: facts from the workers, counters, log lines.
 
 pub mod counters;
+pub mod evidence;
 pub mod fact;
+pub mod histogram;
+pub mod hub;
 pub mod logger;
 pub mod outlet;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::Source;
-use nftrap::detect::table::{ScanTable, Seeds, Standing, Threshold};
+use nftrap::detect::table::{Novelty, ScanTable, Seeds, Standing, Terms, Threshold};
 use nftrap::time::Moment;
 
 /// Everything ever seen, in whole seconds.
@@ -16,7 +16,17 @@ use nftrap::time::Moment;
 struct Model {
     /// By source and place: how heavy at most, and when last.
     contacts: HashMap<(Source, Contact), (f64, u64)>,
-    blocked: HashMap<Source, u64>,
+    blocks: HashMap<Source, Block>,
+}
+
+/// A source's last block, in whole seconds.
+#[derive(Clone, Copy)]
+struct Block {
+    set: u64,
+    until: u64,
+    repeat: u8,
+    /// Whether its evidence went with it already.
+    over: bool,
 }
 
 impl Model {
@@ -27,38 +37,59 @@ impl Model {
         (contact, weight): (Contact, Weight),
         rule: &Threshold,
     ) -> Standing {
-        if let Some(until) = self.blocked.get(&source).copied().filter(|until| *until > second) {
-            let set = until - rule.block.as_secs();
-            if second - set <= rule.settle.as_secs() {
-                return Standing::Blocked(at(until));
+        if let Some(block) = self.blocks.get(&source).copied().filter(|block| block.until > second) {
+            if second - block.set <= rule.settle.as_secs() {
+                return Standing::Blocked(at(block.until));
             }
             if matches!(weight, Weight::Full | Weight::Unserved) {
-                return self.offend(second, source, 1, rule);
+                return self.block(second, source, (1, block.repeat), rule);
             }
             // Late segments, perhaps; but not those of several places, of which none was counted for the block.
-            let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), set + 1);
-            return if sum < 0.999 { Standing::Blocked(at(until)) } else { self.offend(second, source, hits, rule) };
+            let (sum, hits, _) = self.count(second, source, (contact, share_of(weight, rule)), block.set + 1);
+            let enough = sum >= 0.999;
+            return if enough {
+                self.block(second, source, (hits, block.repeat), rule)
+            } else {
+                Standing::Blocked(at(block.until))
+            };
         }
-        if self.blocked.remove(&source).is_some() {
+        if let Some(block) = self.blocks.get_mut(&source).filter(|block| !block.over) {
+            block.over = true;
             self.contacts.retain(|(who, _), _| *who != source);
         }
         let oldest = second.saturating_sub(rule.window.as_secs());
-        let (sum, hits) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
-        if sum < 0.999 { Standing::Watched(hits) } else { self.offend(second, source, hits, rule) }
+        let (sum, hits, novelty) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
+        if sum < 0.999 {
+            return Standing::Watched(hits, novelty);
+        }
+        let recent = |block: &&Block| second - block.until <= rule.block.memory.as_secs();
+        let repeat = self.blocks.get(&source).filter(recent).map_or(1, |block| block.repeat.saturating_add(1));
+        self.block(second, source, (hits, repeat), rule)
     }
 
-    fn count(&mut self, second: u64, source: Source, (contact, share): (Contact, f64), oldest: u64) -> (f64, u8) {
+    fn count(
+        &mut self,
+        second: u64,
+        source: Source,
+        (contact, share): (Contact, f64),
+        oldest: u64,
+    ) -> (f64, u8, Novelty) {
         self.contacts.retain(|(who, _), (_, last)| *who != source || *last >= oldest);
+        let known = self.contacts.contains_key(&(source, contact));
         let entry = self.contacts.entry((source, contact)).or_insert((0.0, 0));
         // Asked for in different ways, it weighs as the worst of them.
         *entry = (entry.0.max(share), second);
         let counting = self.contacts.iter().filter(|((who, _), _)| *who == source);
-        counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1))
+        let (sum, hits) = counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1));
+        (sum, hits, if known { Novelty::Again } else { Novelty::First })
     }
 
-    fn offend(&mut self, second: u64, source: Source, hits: u8, rule: &Threshold) -> Standing {
-        self.blocked.insert(source, second + rule.block.as_secs());
-        Standing::Offender { hits, until: at(second + rule.block.as_secs()) }
+    fn block(&mut self, second: u64, source: Source, (hits, repeat): (u8, u8), rule: &Threshold) -> Standing {
+        let grown =
+            (1..repeat).fold(rule.block.first, |length, _| (length * rule.block.factor).min(rule.block.longest));
+        let until = second + grown.max(rule.block.first).as_secs();
+        self.blocks.insert(source, Block { set: second, until, repeat, over: false });
+        Standing::Offender { hits, repeat, until: at(until) }
     }
 }
 
@@ -96,7 +127,12 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             contacts: u8::try_from(1 + dice.below(7)).unwrap(),
             unserved: u8::try_from(1 + dice.below(7)).unwrap(),
             window: Duration::from_secs(1 + dice.below(600)),
-            block: Duration::from_secs(1 + dice.below(300)),
+            block: Terms {
+                first: Duration::from_secs(1 + dice.below(300)),
+                factor: u32::try_from(1 + dice.below(4)).unwrap(),
+                longest: Duration::from_secs(1 + dice.below(2000)),
+                memory: Duration::from_secs(dice.below(1000)),
+            },
             settle: Duration::from_secs(dice.below(3)),
         };
         let table = ScanTable::new(1 << 16, Seeds(round, !round));

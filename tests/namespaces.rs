@@ -29,6 +29,8 @@ mod flows;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/kernel_sets.rs"]
+mod kernel_sets;
 #[path = "namespaces/life.rs"]
 mod life;
 #[path = "namespaces/neighbours.rs"]
@@ -39,6 +41,8 @@ mod nmap;
 mod probes;
 #[path = "namespaces/sources.rs"]
 mod sources;
+#[path = "namespaces/tampering.rs"]
+mod tampering;
 #[path = "namespaces/trouble.rs"]
 mod trouble;
 #[path = "namespaces/unserved.rs"]

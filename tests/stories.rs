@@ -14,7 +14,7 @@ use nftrap::config::Config;
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::source::Surroundings;
 use nftrap::detect::table::{ScanTable, Seeds, Threshold};
-use nftrap::detect::{Decision, Detector, Triggers};
+use nftrap::detect::{Decision, Rules};
 use nftrap::packet::{Packet, TcpFlags, Transport};
 use nftrap::time::Moment;
 
@@ -58,35 +58,33 @@ struct World {
     surroundings: Surroundings,
     allow: Vec<IpNet>,
     exempt: Vec<IpNet>,
-    detector: Option<Detector>,
+    /// From the first packet on.
+    judge: Option<(Rules, ScanTable)>,
 }
 
 impl Default for World {
     fn default() -> Self {
         let config = Config::default();
         Self {
-            rule: Threshold {
-                contacts: config.detect.threshold,
-                unserved: config.detect.sensitivity.contacts(),
-                window: config.detect.window,
-                block: config.block.time,
-                settle: Duration::from_secs(1),
-            },
+            rule: Rules::of(&config, Moment::ZERO, Duration::from_secs(1)).threshold,
             surroundings: Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() },
             allow: Vec::new(),
             exempt: Vec::new(),
-            detector: None,
+            judge: None,
         }
     }
 }
 
 impl World {
     fn set(&mut self, name: &str, value: &str, place: &str) {
-        assert!(self.detector.is_none(), "{place}: settings come before packets");
+        assert!(self.judge.is_none(), "{place}: settings come before packets");
         match name {
             "threshold" => self.rule.contacts = value.parse().unwrap(),
             "window" => self.rule.window = humantime::parse_duration(value).unwrap(),
-            "block" => self.rule.block = humantime::parse_duration(value).unwrap(),
+            "block" => self.rule.block.first = humantime::parse_duration(value).unwrap(),
+            "factor" => self.rule.block.factor = value.parse().unwrap(),
+            "longest" => self.rule.block.longest = humantime::parse_duration(value).unwrap(),
+            "memory" => self.rule.block.memory = humantime::parse_duration(value).unwrap(),
             "ipv6_prefix" => self.surroundings.ipv6_prefix = value.parse().unwrap(),
             "unserved" => self.rule.unserved = value.parse().unwrap(),
             "exempt" => self.exempt.push(value.parse().unwrap()),
@@ -97,21 +95,17 @@ impl World {
     }
 
     fn see(&mut self, event: &str, place: &str) -> String {
-        let (rule, allow) = (self.rule, Prefixes::new(&self.allow));
-        let bait = Config::default().trigger;
-        let triggers = Triggers { tcp: bait.tcp, udp: bait.udp };
-        let detector = self.detector.get_or_insert_with(|| Detector {
-            table: ScanTable::new(1024, Seeds(3, 4)),
-            threshold: rule,
-            triggers,
-            unserved_from: Moment::ZERO,
-            allow,
-        });
+        let rules = Rules {
+            threshold: self.rule,
+            allow: Prefixes::new(&self.allow),
+            ..Rules::of(&Config::default(), Moment::ZERO, Duration::ZERO)
+        };
+        let (rules, table) = self.judge.get_or_insert_with(|| (rules, ScanTable::new(1024, Seeds(3, 4))));
         let (now, packet) = read_event(event).unwrap_or_else(|| panic!("{place}: cannot read `{event}`"));
         self.surroundings.exempt = Prefixes::new(&self.exempt);
-        match detector.observe(now, &packet, &self.surroundings) {
+        match rules.judge(table, now, &packet, &self.surroundings) {
             Decision::Innocent => "innocent".into(),
-            Decision::Watch => "watch".into(),
+            Decision::Watch(_, _) => "watch".into(),
             Decision::StillBlocked => "still blocked".into(),
             Decision::Block(offence) => {
                 let lasts = humantime::format_duration(offence.until.since(now));

@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 mod grammar;
+mod place;
 mod ports;
 mod prefixes;
 mod problem;

@@ -46,12 +46,21 @@ impl Blocks {
         self.kept.push_back((source, until));
     }
 
+    /// From now on at most so many.
+    pub(super) fn allow_for(&mut self, max: usize) {
+        self.max = max;
+        self.kept.reserve(max.saturating_sub(self.kept.len()));
+    }
+
     fn make_room(&mut self, now: Moment, table: &ScanTable) {
         while self.kept.front().is_some_and(|(_, until)| *until <= now) {
             self.kept.pop_front();
         }
-        if self.kept.len() >= self.max {
-            self.lift_oldest(now, table);
+        // Two at most: after a reload with a lower maximum there may be very many too many.
+        for _ in 0..2 {
+            if self.kept.len() >= self.max.max(1) {
+                self.lift_oldest(now, table);
+            }
         }
     }
 

@@ -8,18 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use log::{error, trace};
+use log::{error, trace, warn};
 
 use super::blocks::Blocks;
+use super::policy::Policy;
 use super::start::Shared;
-use crate::config::{Config, Mode, QueueFull};
+use crate::config::Mode;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::is_honest_although_refused;
+use crate::detect::table::Novelty;
 use crate::detect::{Decision, Offence};
 use crate::kernel::queue::{Message, Queue, Received, Verdict};
 use crate::packet::{self, Packet};
 use crate::report::counters::{Counters, count};
-use crate::report::fact::Fact;
+use crate::report::fact::{Fact, Happened};
+use crate::time::Moment;
 
 /// So many failures to receive in a row, with no packet between them, mean that the socket is gone for good.
 const MAX_FAILURES: u32 = 10_000;
@@ -29,21 +32,15 @@ pub(super) struct Worker {
     pub(super) blocks: Blocks,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
-    mode: Mode,
-    /// Whose refusals are evidence.
-    protect: Prefixes,
-    /// What a packet gets that cannot be judged.
-    unjudged: Verdict,
+    facts: Sender<Fact>,
+    /// The policy that the queue and the blocks are set up for.
+    policy: Arc<Policy>,
 }
 
 impl Worker {
-    pub(super) fn new(queue: Queue, blocks: Blocks, config: &Config, shared: &Arc<Shared>) -> Self {
-        let unjudged = match config.fail_mode().queue_full {
-            QueueFull::Open => Verdict::Accept,
-            QueueFull::Closed => Verdict::Drop,
-        };
-        let (shared, counters) = (Arc::clone(shared), Arc::default());
-        Self { queue, blocks, shared, counters, mode: config.mode, protect: config.protect.clone(), unjudged }
+    pub(super) fn new(queue: Queue, blocks: Blocks, shared: &Arc<Shared>, facts: Sender<Fact>) -> Self {
+        let (shared, policy) = (Arc::clone(shared), shared.policy.load_full());
+        Self { queue, blocks, shared, counters: Arc::default(), facts, policy }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -51,16 +48,21 @@ impl Worker {
     }
 
     /// Judges packets until the daemon stops and nothing waits any more.
-    pub(super) fn run(mut self, facts: &Sender<Fact>) {
+    pub(super) fn run(mut self) {
         let mut failures = 0_u32;
         while failures < MAX_FAILURES {
+            count(&self.counters.turns);
             match self.queue.receive() {
                 Received::Packet(message) => {
                     failures = 0;
-                    self.serve(message, facts);
+                    self.follow_policy();
+                    self.serve(message);
                 }
                 Received::Nothing if self.shared.stop.load(Ordering::Acquire) => return,
-                Received::Nothing => failures = 0,
+                Received::Nothing => {
+                    failures = 0;
+                    self.follow_policy();
+                }
                 Received::Flushed => count(&self.counters.lost),
                 Received::Failed(_) => {
                     failures = failures.saturating_add(1);
@@ -71,71 +73,94 @@ impl Worker {
         error!("cannot receive from the queue any more");
     }
 
-    fn serve(&mut self, message: Message, facts: &Sender<Fact>) {
+    /// After a reload: a queue of another length, another number of blocks.
+    fn follow_policy(&mut self) {
+        let current = self.shared.policy.load();
+        if Arc::ptr_eq(&current, &self.policy) {
+            return;
+        }
+        let Policy { queue_length, queue_full, blocks_per_worker, .. } = **current;
+        let known = std::mem::replace(&mut self.policy, Arc::clone(&current));
+        self.blocks.allow_for(blocks_per_worker);
+        if (known.queue_length, known.queue_full) != (queue_length, queue_full)
+            && let Err(error) = self.queue.retune(queue_length, queue_full)
+        {
+            warn!(error:%; "cannot change a queue while it is in use: restart to change it");
+        }
+    }
+
+    fn serve(&mut self, message: Message) {
         count(&self.counters.packets);
-        // The detector's records are plain numbers, the block set starts each message anew: a panic leaves both usable.
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(message.get_payload(), facts)));
+        let came = self.shared.clock.now();
+        // The records are plain numbers, the block set starts each message anew: a panic leaves both usable.
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(message.get_payload(), came)));
         let verdict = judged.unwrap_or_else(|_| {
             count(&self.counters.panics);
-            self.unjudged
+            self.policy.unjudged
         });
         count(if verdict == Verdict::Drop { &self.counters.dropped } else { &self.counters.accepted });
         if self.queue.verdict(message, verdict).is_err() {
             count(&self.counters.lost);
         }
+        self.counters.verdict_time.note(self.shared.clock.now().since(came));
     }
 
-    fn judge(&mut self, bytes: &[u8], facts: &Sender<Fact>) -> Verdict {
+    fn judge(&mut self, bytes: &[u8], now: Moment) -> Verdict {
+        let policy = &self.policy;
         let Ok(packet) = packet::parse(bytes) else {
             count(&self.counters.unreadable);
-            return self.unjudged;
+            return policy.unjudged;
         };
-        let packet = self.question(packet, bytes);
-        let decision = self.shared.detector.observe(self.shared.clock.now(), &packet, &self.shared.surroundings.load());
+        let packet = question(&policy.protect, packet, bytes);
+        let decision = policy.rules.judge(&self.shared.table, now, &packet, &policy.surroundings);
         trace!("{packet:?}: {decision:?}");
-        match (decision, self.mode) {
-            (Decision::Innocent | Decision::Watch, _) | (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
+        match (decision, policy.mode) {
+            (Decision::Innocent | Decision::Watch(_, Novelty::Again), _) => Verdict::Accept,
+            (Decision::Watch(sighting, Novelty::First), _) => {
+                self.tell(now, Happened::Watched(sighting));
+                Verdict::Accept
+            }
+            (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
             (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,
-            (Decision::Block(offence), Mode::Enforce) => self.block(&offence, facts),
+            (Decision::Block(offence), Mode::Enforce) => self.block(now, &offence),
             (Decision::Block(offence), Mode::Observe) => {
                 count(&self.counters.blocks);
-                self.tell(Fact::WouldBlock(offence), facts);
+                self.tell(now, Happened::WouldBlock(offence));
                 Verdict::Accept
             }
         }
     }
 
-    /// What a protected host refuses stands for the packet that it refuses: nobody serves what was asked for.
-    fn question(&self, packet: Packet, bytes: &[u8]) -> Packet {
-        if !self.protect.contains(packet.source) {
-            return packet;
-        }
-        let evidence =
-            |refused: &Packet| self.protect.contains(refused.destination) && !is_honest_although_refused(refused);
-        packet::refused(bytes).filter(evidence).unwrap_or(packet)
-    }
-
     /// The kernel set first, then the verdict: whatever follows the probe meets the block.
-    fn block(&mut self, offence: &Offence, facts: &Sender<Fact>) -> Verdict {
-        let now = self.shared.clock.now();
-        match self.blocks.block(now, offence.source, offence.until, &self.shared.detector.table) {
+    fn block(&mut self, now: Moment, offence: &Offence) -> Verdict {
+        match self.blocks.block(now, offence.source, offence.until, &self.shared.table) {
             Ok(()) => {
                 count(&self.counters.blocks);
-                self.tell(Fact::Blocked(*offence), facts);
+                self.tell(now, Happened::Blocked(*offence));
             }
             Err(error) => {
                 // The next probe tries again.
-                self.shared.detector.table.unblock(offence.source);
+                self.shared.table.unblock(offence.source);
                 count(&self.counters.block_failures);
-                self.tell(Fact::NotBlocked(*offence, error), facts);
+                self.tell(now, Happened::NotBlocked(*offence, error));
             }
         }
+        self.counters.block_time.note(self.shared.clock.now().since(now));
         Verdict::Drop
     }
 
-    fn tell(&self, fact: Fact, facts: &Sender<Fact>) {
-        if facts.try_send(fact).is_err() {
+    fn tell(&self, at: Moment, what: Happened) {
+        if self.facts.try_send(Fact { at, what }).is_err() {
             count(&self.counters.facts_lost);
         }
     }
+}
+
+/// What a protected host refuses stands for the packet that it refuses: nobody serves what was asked for.
+fn question(protect: &Prefixes, packet: Packet, bytes: &[u8]) -> Packet {
+    if !protect.contains(packet.source) {
+        return packet;
+    }
+    let evidence = |refused: &Packet| protect.contains(refused.destination) && !is_honest_although_refused(refused);
+    packet::refused(bytes).filter(evidence).unwrap_or(packet)
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use crate::packet::{Packet, TcpFlags, Transport};
 
@@ -163,6 +164,22 @@ fn tcp_kind(flags: TcpFlags) -> Option<Kind> {
 }
 
 impl Kind {
+    /// Every one.
+    pub const ALL: [Self; 12] = [
+        Self::Syn,
+        Self::Null,
+        Self::Fin,
+        Self::Xmas,
+        Self::SynFin,
+        Self::Ack,
+        Self::Maimon,
+        Self::Udp,
+        Self::Init,
+        Self::Echo,
+        Self::Protocol,
+        Self::Hidden,
+    ];
+
     /// How much it says, at a trigger port or elsewhere.
     #[must_use]
     pub const fn weight(self, port: Port) -> Weight {
@@ -220,9 +237,60 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// As it is displayed.
+impl FromStr for Kind {
+    type Err = NotAKind;
+
+    fn from_str(text: &str) -> Result<Self, NotAKind> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(NotAKind)
+    }
+}
+
+/// As it is displayed.
+impl FromStr for Protocol {
+    type Err = NotAProtocol;
+
+    fn from_str(text: &str) -> Result<Self, NotAProtocol> {
+        match text {
+            "tcp" => Ok(Self::Tcp),
+            "udp" => Ok(Self::Udp),
+            "sctp" => Ok(Self::Sctp),
+            "icmp" => Ok(Self::Icmp),
+            "unknown" => Ok(Self::Unknown),
+            number => number.parse().map(Self::Number).or(Err(NotAProtocol)),
+        }
+    }
+}
+
+/// Why something is no kind of probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is no kind of probe: they are called syn, null, fin, xmas, syn+fin, ack, maimon, udp, init, echo, protocol, hidden"
+)]
+pub struct NotAKind;
+
+/// Why something is no protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no protocol: write tcp, udp, sctp, icmp, unknown, or its number")]
+pub struct NotAProtocol;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_and_protocols_are_read_as_they_are_written() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp, Protocol::Icmp, Protocol::Number(47)] {
+            assert_eq!(protocol.to_string().parse(), Ok(protocol));
+        }
+        assert_eq!(Protocol::Unknown.to_string().parse(), Ok(Protocol::Unknown));
+        assert_eq!("TCP".parse::<Protocol>(), Err(NotAProtocol));
+        assert_eq!("256".parse::<Protocol>(), Err(NotAProtocol));
+        assert_eq!("synfin".parse::<Kind>(), Err(NotAKind));
+    }
 
     #[test]
     fn late_answers_and_traceroutes_are_honest_although_refused() {

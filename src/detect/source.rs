@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 
 use super::prefixes::Prefixes;
 
@@ -75,6 +76,44 @@ impl Source {
     }
 }
 
+/// An address that stands for itself, or an IPv6 network.
+impl TryFrom<IpNet> for Source {
+    type Error = NotASource;
+
+    fn try_from(network: IpNet) -> Result<Self, NotASource> {
+        match network {
+            _ if network.prefix_len() == network.max_prefix_len() => Ok(Self::host(network.addr())),
+            IpNet::V6(v6) => Ok(Self::network(v6.addr(), v6.prefix_len())),
+            IpNet::V4(_) => Err(NotASource),
+        }
+    }
+}
+
+/// All its addresses.
+impl From<Source> for IpNet {
+    fn from(source: Source) -> Self {
+        match source.address() {
+            address @ IpAddr::V6(_) => Self::new(address, source.prefix).unwrap_or_else(|_| address.into()),
+            address @ IpAddr::V4(_) => address.into(),
+        }
+    }
+}
+
+/// As it is displayed.
+impl FromStr for Source {
+    type Err = NotASource;
+
+    fn from_str(text: &str) -> Result<Self, NotASource> {
+        let host = text.parse().map(Self::host).ok();
+        host.or_else(|| text.parse::<IpNet>().ok()?.try_into().ok()).ok_or(NotASource)
+    }
+}
+
+/// Why something is no source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is neither an address nor an IPv6 network: write it as 192.0.2.1 or 2001:db8:a::/64")]
+pub struct NotASource;
+
 impl Surroundings {
     fn is_neighbour(&self, address: Ipv6Addr) -> bool {
         address.is_unicast_link_local() || self.on_link.iter().any(|net| net.contains(&address))
@@ -129,6 +168,19 @@ mod tests {
         assert_ne!(network, host);
         assert_eq!((network.is_host(), host.is_host()), (false, true));
         assert_eq!(Source::host("::ffff:192.0.2.1".parse().unwrap()), Source::host("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_source_is_read_as_it_is_written() {
+        for text in ["192.0.2.1", "2001:db8::1", "2001:db8:a::/64", "2001:db8::/48", "::/0"] {
+            let source: Source = text.parse().unwrap();
+            assert_eq!(source.to_string(), text);
+            assert_eq!(Source::try_from(IpNet::from(source)), Ok(source));
+        }
+        assert_eq!("192.0.2.1/32".parse(), Ok(Source::host([192, 0, 2, 1].into())));
+        for text in ["", "192.0.2.0/24", "2001:db8::/129", "example.org", "192.0.2.1 "] {
+            assert_eq!(text.parse::<Source>(), Err(NotASource), "{text}");
+        }
     }
 
     #[test]

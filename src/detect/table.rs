@@ -9,6 +9,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bytemuck::Zeroable as _;
+
 use super::probe::{Contact, Weight};
 use super::source::Source;
 use crate::time::Moment;
@@ -31,6 +33,19 @@ pub struct ScanTable {
     hasher: ahash::RandomState,
 }
 
+/// What is known of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// When it was last seen.
+    pub last_seen: Moment,
+    /// Until when it is blocked, if it is.
+    pub blocked_until: Option<Moment>,
+    /// Blocks in a row so far.
+    pub repeats: u8,
+    /// Contacts that are remembered, counting or not.
+    pub contacts: u8,
+}
+
 /// Secret numbers for the hash. Whoever knows them can choose addresses that fall into one bucket.
 #[derive(Clone, Copy)]
 pub struct Seeds(pub u64, pub u64);
@@ -45,21 +60,60 @@ pub struct Threshold {
     /// How long one contact counts.
     pub window: Duration,
     /// How long an offender is blocked.
-    pub block: Duration,
+    pub block: Terms,
     /// How long after a block is set its source's packets may still be on their way to us. One that comes later was let
     /// through: somebody took the block out of the kernel, and the source offends again.
     pub settle: Duration,
+}
+
+/// How long blocks last: each repeat longer than the one before, up to a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The first; whole seconds.
+    pub first: Duration,
+    /// The next is so many times as long as the one before.
+    pub factor: u32,
+    /// No block is longer, but for `first`.
+    pub longest: Duration,
+    /// An offence so long after the end of the last block is a first one again.
+    pub memory: Duration,
+}
+
+impl Terms {
+    /// Always as long.
+    #[must_use]
+    pub const fn constant(length: Duration) -> Self {
+        Self { first: length, factor: 1, longest: length, memory: Duration::ZERO }
+    }
+
+    /// The length of the `repeat`th block in a row; the first is number 1.
+    #[must_use]
+    pub fn of(&self, repeat: u8) -> Duration {
+        let times = self.factor.saturating_pow(u32::from(repeat.saturating_sub(1)));
+        self.first.saturating_mul(times).min(self.longest.max(self.first))
+    }
+}
+
+/// Whether a place was asked for before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// It counts from now on.
+    First,
+    /// It counts already: a retransmit, most often.
+    Again,
 }
 
 /// What the table says of a source after one more contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// So many contacts count; not enough.
-    Watched(u8),
+    Watched(u8, Novelty),
     /// With this contact it became an offender, and counts as blocked from now on.
     Offender {
         /// So many contacts made it one.
         hits: u8,
+        /// For the so manieth time in a row, from 1 on.
+        repeat: u8,
         /// Until then it is blocked.
         until: Moment,
     },
@@ -84,9 +138,7 @@ impl ScanTable {
     /// Room for at most `sources`, rounded down to whole buckets but at least 512. Memory is reserved now and touched when used.
     #[must_use]
     pub fn new(sources: u32, seeds: Seeds) -> Self {
-        let sources = usize::try_from(sources).unwrap_or(usize::MAX);
-        let buckets = sources.checked_div(SHARDS.saturating_mul(WAYS)).unwrap_or(0).max(1);
-        let shards = (0..SHARDS).map(|_| Mutex::new(bytemuck::zeroed_slice_box(buckets))).collect();
+        let shards = (0..SHARDS).map(|_| Mutex::new(bytemuck::zeroed_slice_box(buckets_for(sources)))).collect();
         let hasher = ahash::RandomState::with_seeds(seeds.0, seeds.1, !seeds.0, !seeds.1);
         Self { shards, hasher }
     }
@@ -103,20 +155,87 @@ impl ScanTable {
         let fingerprint = self.fingerprint(contact) | rule.share(weight);
         let look = Look { now, fingerprint, weight };
         // There is a record for every source; without one there is no evidence either.
-        self.with_record(now, source, |record| record.observe(look, rule)).unwrap_or(Standing::Watched(0))
+        self.with_record(now, source, |record| record.observe(look, rule))
+            .unwrap_or(Standing::Watched(0, Novelty::Again))
     }
 
-    /// Counts `source` as blocked until then, whatever is known of it: at start, for blocks the kernel already has. A block
-    /// longer than `rule` gives counts as one of its length: so it is known when it was set.
-    pub fn set_blocked(&self, now: Moment, source: Source, until: Moment, rule: &Threshold) {
-        let until = until.min(now.plus(rule.block));
-        self.with_record(now, source, |record| (record.last_seen, record.blocked_until) = (ticks(now), ticks(until)));
+    /// Counts `source` as blocked for the `repeat`th time, from `now` on, whatever is known of it: at start, for blocks that the kernel
+    /// or the journal has.
+    pub fn set_blocked(&self, now: Moment, source: Source, lasts: Duration, repeat: u8) {
+        self.with_record(now, source, |record| {
+            record.last_seen = ticks(now);
+            record.set_blocked(now, lasts, repeat);
+        });
+    }
+
+    /// Remembers that `source` was blocked so many times in a row before, the last block ending about `now`.
+    pub fn remember_repeats(&self, now: Moment, source: Source, repeats: u8) {
+        self.with_record(now, source, |record| {
+            record.last_seen = ticks(now);
+            record.set_blocked(now, Duration::ZERO, repeats);
+        });
+    }
+
+    /// Forgets all that is known of `source`, its block and its evidence: it starts as a stranger.
+    pub fn forget(&self, source: Source) {
+        self.with_bucket(source, |bucket| bucket.find(source).map(|record| *record = Record::zeroed()));
+    }
+
+    /// Forgets everybody. One shard is locked at a time.
+    pub fn forget_all(&self) {
+        for shard in &self.shards {
+            let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            buckets.iter_mut().for_each(|bucket| *bucket = Bucket::zeroed());
+        }
+    }
+
+    /// Makes room for `sources` from now on. All records move that find room; who does not is forgotten as ever. One shard is
+    /// locked at a time, for as long as its records take to move: a tenth of a millisecond a thousand.
+    pub fn resize(&self, now: Moment, sources: u32) {
+        let buckets = buckets_for(sources);
+        for shard in &self.shards {
+            let mut fresh: Box<[Bucket]> = bytemuck::zeroed_slice_box(buckets);
+            let mut current = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.len() == buckets {
+                continue;
+            }
+            for record in current.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0) {
+                let at = place(self.hasher.hash_one(record.source()), buckets);
+                if let Some(bucket) = fresh.get_mut(at) {
+                    bucket.take_in(record, now);
+                }
+            }
+            *current = fresh;
+        }
+    }
+
+    /// What is known of `source`.
+    #[must_use]
+    pub fn show(&self, now: Moment, source: Source) -> Option<Known> {
+        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.known(now)))?
+    }
+
+    /// So many sources are remembered. Looks at all records: not for every second.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        let of_shard = |shard: &Mutex<Box<[Bucket]>>| {
+            let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            buckets.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0).count()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
+    /// So many sources find room.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let of_shard = |shard: &Mutex<Box<[Bucket]>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.shards.iter().map(of_shard).sum::<usize>().saturating_mul(WAYS)
     }
 
     /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays. Of a source that is
     /// not remembered there is nothing to take back, and nobody is forgotten for it.
     pub fn unblock(&self, source: Source) {
-        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until = 0));
+        self.with_bucket(source, |bucket| bucket.find(source).map(Record::unblock));
     }
 
     /// Until when `source` is blocked, if it is.
@@ -150,7 +269,7 @@ impl ScanTable {
         let shard = self.shards.get(low_bits(hash, SHARDS))?;
         // A thread that panicked here left a record of plain numbers, any of which is a valid record.
         let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = low_bits(hash.rotate_left(32), buckets.len());
+        let at = place(hash, buckets.len());
         buckets.get_mut(at).map(act)
     }
 
@@ -159,6 +278,17 @@ impl ScanTable {
         let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
         u32::from_le_bytes([a, b, c, d]) & !WEIGHT
     }
+}
+
+/// Buckets of one shard, for so many sources in all.
+fn buckets_for(sources: u32) -> usize {
+    let sources = usize::try_from(sources).unwrap_or(usize::MAX);
+    sources.checked_div(SHARDS.saturating_mul(WAYS)).unwrap_or(0).max(1)
+}
+
+/// The bucket within a shard. The hash's other half chose the shard.
+fn place(hash: u64, buckets: usize) -> usize {
+    low_bits(hash.rotate_left(32), buckets)
 }
 
 /// A number below `below`, evenly spread if the low half of `hash` is.

@@ -1,16 +1,23 @@
 //! One daemon a table and network namespace: two would take each other's rules away. Held by an abstract Unix socket, which
-//! belongs to the namespace, needs no file, and goes with the process however that ends.
+//! belongs to the namespace, needs no file, and goes with the process however that ends. Operators' commands come by it.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use nix::unistd::User;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::getuid;
 
+/// The user that a packaged daemon runs as.
+const OUR_USER: &str = "nftrap";
+
 /// Our claim to a table; given up when dropped.
-pub struct Instance(Option<UnixListener>);
+pub struct Instance {
+    table: String,
+    listener: Option<UnixListener>,
+}
 
 /// Why the table cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -29,35 +36,68 @@ pub enum InstanceError {
 }
 
 impl Instance {
-    /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim.
+    /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim; nor have we one then.
     pub fn claim(table: &str) -> Result<Self, InstanceError> {
-        let address = SocketAddr::from_abstract_name(name(table)).map_err(InstanceError::Claim)?;
-        match UnixListener::bind_addr(&address) {
-            Ok(listener) => {
-                listener.set_nonblocking(true).map_err(InstanceError::Claim)?;
-                Ok(Self(Some(listener)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(table) {
-                Some(Holder::Trusted(process)) => Err(InstanceError::Running { table: table.to_owned(), process }),
-                Some(Holder::Anybody(_)) | None => Ok(Self(None)),
+        let name = address(table).map_err(InstanceError::Claim)?;
+        let listener = match UnixListener::bind_addr(&name) {
+            Ok(listener) => Some(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(table) {
+                Some(process) => return Err(InstanceError::Running { table: table.to_owned(), process }),
+                None => None,
             },
-            Err(error) => Err(InstanceError::Claim(error)),
-        }
+            Err(error) => return Err(InstanceError::Claim(error)),
+        };
+        Ok(Self { table: table.to_owned(), listener })
     }
 
-    /// Lets those go who asked whether the table is claimed: they know by now.
-    pub fn dismiss_callers(&self) {
-        while self.0.as_ref().is_some_and(|listener| listener.accept().is_ok()) {}
+    /// Where commands come in; nothing, while somebody else has the name.
+    #[must_use]
+    pub fn listener(&self) -> Option<UnixListener> {
+        self.listener.as_ref()?.try_clone().ok()
     }
+
+    /// Tries again to have the name, if somebody else had it; what comes in by it then.
+    pub fn claim_again(&mut self) -> Option<UnixListener> {
+        if self.listener.is_none() {
+            self.listener = address(&self.table).and_then(|name| UnixListener::bind_addr(&name)).ok();
+            return self.listener();
+        }
+        None
+    }
+}
+
+/// The name of the socket of `table`.
+pub fn address(table: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name(table))
+}
+
+fn name(table: &str) -> String {
+    format!("nftrap/{table}")
+}
+
+/// Root, our own user, and the user that a packaged daemon runs as.
+#[must_use]
+pub fn is_trusted(uid: u32) -> bool {
+    let ours = || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid);
+    uid == 0 || uid == getuid().as_raw() || ours()
 }
 
 /// Who has claimed a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// A process of root's, or of our own user's.
+    /// A process whose user is to be trusted.
     Trusted(i32),
-    /// A process of somebody else's: nftrap under a user of its own, or who took the name to keep us from starting.
+    /// A process of somebody else's: nftrap under another user, or who took the name to keep us from starting.
     Anybody(i32),
+}
+
+/// The process that listens for commands to `table`, if its user is to be trusted.
+#[must_use]
+pub fn holder(table: &str) -> Option<i32> {
+    match holder_of(table)? {
+        Holder::Trusted(process) => Some(process),
+        Holder::Anybody(_) => None,
+    }
 }
 
 /// Who has claimed `table` in this namespace. Does not wait: who took the name to keep us from starting would not answer.
@@ -68,12 +108,7 @@ pub fn holder_of(table: &str) -> Option<Holder> {
     connect(&peer, &SocketAddrUnix::new_abstract_name(name(table).as_bytes()).ok()?).ok()?;
     let peer = socket_peercred(peer).ok()?;
     let process = peer.pid.as_raw_pid();
-    let trusted = peer.uid.is_root() || peer.uid == getuid();
-    Some(if trusted { Holder::Trusted(process) } else { Holder::Anybody(process) })
-}
-
-fn name(table: &str) -> String {
-    format!("nftrap/{table}")
+    Some(if is_trusted(peer.uid.as_raw()) { Holder::Trusted(process) } else { Holder::Anybody(process) })
 }
 
 #[cfg(test)]
@@ -83,17 +118,17 @@ mod tests {
     #[test]
     fn a_table_is_claimed_once_until_it_is_given_up() {
         let table = format!("test_{}", std::process::id());
-        assert_eq!(holder_of(&table), None);
-        let first = Instance::claim(&table).unwrap();
-        let us = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(holder_of(&table), Some(Holder::Trusted(us)));
+        let mut first = Instance::claim(&table).unwrap();
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());
-        for _ in 0..10_000 {
+        assert!(first.claim_again().is_none(), "it has it");
+        let listener = first.listener().unwrap();
+        let server = std::thread::spawn(move || (0..1001).filter(|_| listener.accept().is_ok()).count());
+        for _ in 0..1000 {
             assert!(Instance::claim(&table).is_err());
-            first.dismiss_callers();
         }
+        assert_eq!(server.join().unwrap(), 1001);
         drop(first);
         assert!(Instance::claim(&table).is_ok());
     }

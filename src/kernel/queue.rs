@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use nfq::{Message, Verdict};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_timeout};
+use rustix::net::{SendFlags, send};
 
 use crate::config::QueueFull;
 
@@ -28,6 +29,9 @@ const WAIT: Duration = Duration::from_millis(200);
 /// A queue that is bound and configured.
 pub struct Queue {
     inner: nfq::Queue,
+    /// The same socket.
+    socket: OwnedFd,
+    number: u16,
 }
 
 /// What came of waiting for a packet.
@@ -77,7 +81,7 @@ impl Queue {
             },
             Some(_) | None => QueueError::Open { number, source },
         };
-        open(number, length, when_full).map(|inner| Self { inner }).map_err(explain)
+        open(number, length, when_full).map(|(inner, socket)| Self { inner, socket, number }).map_err(explain)
     }
 
     /// Waits for a packet, but not for ever.
@@ -90,6 +94,20 @@ impl Queue {
         }
     }
 
+    /// Changes the length and what happens when it is full, while packets come. `nfq` would wait for the kernel's answers, and throw
+    /// away the packets that come between; so these messages ask for none: what the kernel refuses stays as it was.
+    pub fn retune(&mut self, length: u32, when_full: QueueFull) -> io::Result<()> {
+        let buffer = usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_WAITING_PACKET);
+        set_socket_recv_buffer_size_force(&self.socket, buffer)?;
+        let fail_open = match when_full {
+            QueueFull::Open => FAIL_OPEN,
+            QueueFull::Closed => 0,
+        };
+        let attributes = [(NFQA_CFG_QUEUE_MAXLEN, length), (NFQA_CFG_FLAGS, fail_open), (NFQA_CFG_MASK, FAIL_OPEN)];
+        let message = setting(self.number, &attributes);
+        send(&self.socket, &message, SendFlags::empty()).map(|_sent| ()).map_err(io::Error::from)
+    }
+
     /// Gives `message` its verdict.
     pub fn verdict(&mut self, mut message: Message, verdict: Verdict) -> io::Result<()> {
         message.set_verdict(verdict);
@@ -97,7 +115,7 @@ impl Queue {
     }
 }
 
-fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<nfq::Queue> {
+fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<(nfq::Queue, OwnedFd)> {
     let before = open_files()?;
     let mut queue = nfq::Queue::open()?;
     let socket = *open_files()?.difference(&before).next().ok_or(io::ErrorKind::NotFound)?;
@@ -112,7 +130,32 @@ fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<nfq::Queue
     queue.set_fail_open(number, when_full == QueueFull::Open)?;
     // Only now: each call above waits for an answer, however long that takes.
     set_socket_timeout(&socket, Timeout::Recv, Some(WAIT))?;
-    Ok(queue)
+    Ok((queue, socket))
+}
+
+/// Attributes of `NFQNL_MSG_CONFIG` and a flag (`linux/netfilter/nfnetlink_queue.h`).
+const NFQA_CFG_QUEUE_MAXLEN: u16 = 3;
+const NFQA_CFG_MASK: u16 = 4;
+const NFQA_CFG_FLAGS: u16 = 5;
+const FAIL_OPEN: u32 = 1;
+
+/// A message that sets attributes of queue `number`.
+fn setting(number: u16, attributes: &[(u16, u32)]) -> Vec<u8> {
+    const CONFIG: u16 = (3 << 8) | 2; // NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
+    const REQUEST: u16 = 1;
+    let mut body = Vec::new();
+    body.extend(CONFIG.to_ne_bytes());
+    body.extend(REQUEST.to_ne_bytes());
+    body.extend([0; 8]); // sequence number and port
+    body.extend([0, 0]); // family and version
+    body.extend(number.to_be_bytes());
+    for (kind, value) in attributes {
+        body.extend(8_u16.to_ne_bytes());
+        body.extend(kind.to_ne_bytes());
+        body.extend(value.to_be_bytes());
+    }
+    let length = u32::try_from(body.len().saturating_add(4)).unwrap_or(u32::MAX);
+    [length.to_ne_bytes().as_slice(), &body].concat()
 }
 
 /// The numbers of our open files.

@@ -80,7 +80,7 @@ impl Tally {
                 let begun = *begun;
                 self.list(now, &offence, begun);
             }
-            Decision::Innocent | Decision::Watch | Decision::StillBlocked => {}
+            Decision::Innocent | Decision::Watch(_, _) | Decision::StillBlocked => {}
         }
     }
 
@@ -126,8 +126,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::detect::Sighting;
     use crate::detect::probe::{Contact, Kind, Protocol};
     use crate::detect::source::Surroundings;
+    use crate::detect::table::Novelty;
 
     fn block(address: &str) -> (Source, Decision) {
         let address = address.parse().unwrap();
@@ -136,7 +138,7 @@ mod tests {
         let source = Source::of(address, &around);
         let contact = Contact { destination: address, protocol: Protocol::Tcp, port: 23 };
         let probe = Probe { source: address, contact, kind: Kind::Syn };
-        (source, Decision::Block(Offence { source, probe, hits: 4, until: Moment::ZERO }))
+        (source, Decision::Block(Offence { source, probe, hits: 4, repeat: 1, until: Moment::ZERO }))
     }
 
     fn at(seconds: u64) -> Moment {
@@ -147,7 +149,9 @@ mod tests {
     fn an_offender_is_listed_once_with_its_beginning_and_all_that_came_after() {
         let mut tally = Tally::new(&RandomState::with_seeds(1, 2, 3, 4));
         let (source, blocked) = block("192.0.2.1");
-        for (second, decision) in [(5, Decision::Watch), (6, blocked), (7, Decision::StillBlocked), (900, blocked)] {
+        let Decision::Block(offence) = blocked else { panic!("{blocked:?}") };
+        let watch = Decision::Watch(Sighting { source, probe: offence.probe }, Novelty::First);
+        for (second, decision) in [(5, watch), (6, blocked), (7, Decision::StillBlocked), (900, blocked)] {
             tally.note(at(second), source, decision);
         }
         let [offender] = tally.offenders() else { panic!("{:?}", tally.offenders()) };

@@ -3,6 +3,10 @@
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
+use super::histogram::Histogram;
+
 /// One worker's counters. On cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -25,10 +29,16 @@ pub struct Counters {
     pub lost: AtomicU64,
     /// Facts that the writer was too busy to take.
     pub facts_lost: AtomicU64,
+    /// How often it looked for a packet: it turns over as long as this grows.
+    pub turns: AtomicU64,
+    /// From a packet's receipt to its verdict.
+    pub verdict_time: Histogram,
+    /// From a packet's receipt to its source's block in the kernel.
+    pub block_time: Histogram,
 }
 
 /// Counters read at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is what `Counters` says of it")]
 pub struct Totals {
     pub packets: u64,

@@ -23,7 +23,7 @@ use nftrap::config::{Config, QueueFull};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
-use nftrap::detect::table::{ScanTable, Seeds, Threshold};
+use nftrap::detect::table::{ScanTable, Seeds, Terms, Threshold};
 use nftrap::kernel::block_set::BlockSet;
 use nftrap::kernel::nft;
 use nftrap::kernel::queue::{Queue, Received, Verdict};
@@ -176,7 +176,7 @@ fn observe(table: &ScanTable, n: u32) {
         contacts: 7,
         unserved: 4,
         window: Duration::from_secs(600),
-        block: Duration::from_secs(600),
+        block: Terms::constant(Duration::from_secs(600)),
         settle: Duration::from_secs(1),
     };
     let contact = Contact { destination: SERVER, protocol: Protocol::Tcp, port: 111 };

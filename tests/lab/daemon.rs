@@ -184,22 +184,31 @@ fn nftrap() -> Command {
     Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
 }
 
-/// A configuration file, removed when dropped.
+/// A configuration file in a folder of its own, with the journal beside it; removed when dropped.
 struct ConfigFile(PathBuf);
 
 impl ConfigFile {
     fn new(config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("nt{}-{count}.toml", std::process::id()));
-        fs::write(&path, config).expect("write a configuration");
-        Self(path)
+        let folder = std::env::temp_dir().join(format!("nt{}-{count}", std::process::id()));
+        fs::create_dir(&folder).expect("make a folder");
+        let file = Self(folder.join("nftrap.toml"));
+        file.write(config);
+        file
+    }
+
+    fn write(&self, config: &str) {
+        let journal = self.0.with_extension("db");
+        let own = config.contains("[journal]");
+        let journal = if own { String::new() } else { format!("\n[journal]\nfile = \"{}\"\n", journal.display()) };
+        fs::write(&self.0, format!("{config}{journal}")).expect("write a configuration");
     }
 }
 
 impl Drop for ConfigFile {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
+        drop(fs::remove_dir_all(self.0.parent().expect("its folder")));
     }
 }
 

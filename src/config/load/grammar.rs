@@ -7,25 +7,31 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
 use super::ReadFile;
+use super::place::{events_file, group, journal_file, metrics_address};
 use super::ports::ports;
 use super::prefixes::{Role, prefixes};
 use super::problem::{Fault, nearest, quoted};
 use super::services::{Protocol, Services};
 use super::source::{Source, Value};
 use super::value::{Grain, choice, duration, expected, number, switch, table};
-use crate::config::{Config, Exempt, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull, Sensitivity};
+use crate::config::{
+    Config, Exempt, MAX_FACTOR, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull, Sensitivity,
+};
 
 /// The keys of each section; those of `""` stand before the first one.
-pub(super) const KEYS: [(&str, &[&str]); 9] = [
+pub(super) const KEYS: [(&str, &[&str]); 12] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
     ("detect", &["threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
-    ("block", &["time", "max"]),
+    ("block", &["time", "factor", "longest", "memory", "max"]),
     ("allow", &["sources", "automatic"]),
     ("protect", &["destinations", "dark"]),
     ("queue", &["first", "count", "length"]),
     ("fail", &["queue_full", "no_daemon"]),
+    ("control", &["group"]),
+    ("journal", &["file", "keep", "max_mib"]),
+    ("report", &["events", "metrics"]),
 ];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -33,6 +39,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MAX_WINDOW: Duration = DAY.saturating_mul(30);
 /// An address changes hands: what its holder did longer ago than this says nothing of the next one.
 const MAX_BLOCK: Duration = DAY.saturating_mul(365);
+
+/// What happened longer ago helps nobody.
+const MAX_KEEP: Duration = DAY.saturating_mul(3650);
+/// Below, a busy hour does not fit; above, a command takes minutes to read it.
+const MAX_MIB: RangeInclusive<u64> = 1..=65_536;
 
 /// Below, a handful of forged addresses makes us forget; above, the table takes gigabytes.
 const MAX_SOURCES: RangeInclusive<u32> = 1024..=16_777_216;
@@ -114,6 +125,9 @@ impl<'a> Reader<'a> {
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
             ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
             ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("block", "factor") => source.set(&mut block.factor, v, number(v, 1..=MAX_FACTOR)),
+            ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("block", "memory") => source.set(&mut block.memory, v, duration(v, MAX_BLOCK, Grain::Any)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
             ("allow", "sources") => put(&mut config.allow, prefixes(source, v, Role::Allow, self.read_file)),
             ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
@@ -131,6 +145,15 @@ impl<'a> Reader<'a> {
             }
             ("queue", "length") => source.set(&mut queue.length, v, number(v, QUEUE_LENGTH)),
             ("fail", "queue_full") => source.set(&mut fail.queue_full, v, choice(v, QUEUE_FULL)),
+            ("control", "group") => source.set(&mut config.control.group, v, group(v)),
+            ("journal", "file") => source.set(&mut config.journal.file, v, journal_file(v)),
+            ("journal", "keep") => source.set(&mut config.journal.keep, v, duration(v, MAX_KEEP, Grain::Any)),
+            ("journal", "max_mib") => {
+                let mebibytes = number(v, MAX_MIB);
+                source.set(&mut config.journal.max_bytes, v, mebibytes.map(|size| size << 20));
+            }
+            ("report", "events") => source.set(&mut config.report.events, v, events_file(v)),
+            ("report", "metrics") => source.set(&mut config.report.metrics, v, metrics_address(v)),
             ("fail", "no_daemon") => source.set(&mut fail.no_daemon, v, choice(v, NO_DAEMON)),
             (section, name) => source.refuse(key.span(), unknown(section, name, value)),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytemuck::Zeroable;
 
-use super::{Standing, Threshold};
+use super::{Known, Novelty, Standing, Threshold};
 use crate::detect::probe::Weight;
 use crate::detect::source::Source;
 use crate::time::Moment;
@@ -28,9 +28,16 @@ pub(super) struct Bucket(pub(super) [Record; WAYS]);
 pub(super) struct Record {
     network: [u64; 2],
     pub(super) last_seen: u64,
+    /// The end of its last block, also when that has passed.
     pub(super) blocked_until: u64,
     contacts: [Remembered; CONTACTS],
+    /// How long that block was set for, in seconds.
+    lasts: u32,
+    /// Blocks in a row, each soon enough after the one before.
+    repeats: u8,
     prefix: u8,
+    /// 1 when the contacts that the last block answered for are cleared.
+    cleared: u8,
 }
 
 /// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
@@ -73,6 +80,15 @@ impl Bucket {
         *victim = Record { network: [high, low], prefix, ..Record::zeroed() };
         Some(victim)
     }
+
+    /// Puts a record from another bucket over the one that is to be forgotten first, if it is not that itself.
+    pub(super) fn take_in(&mut self, record: &Record, now: Moment) {
+        if let Some(victim) = self.0.iter_mut().min_by_key(|known| known.rank(now))
+            && victim.rank(now) < record.rank(now)
+        {
+            *victim = *record;
+        }
+    }
 }
 
 fn halves(bits: u128) -> (u64, u64) {
@@ -92,6 +108,16 @@ impl Record {
         Source::network(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)), self.prefix)
     }
 
+    pub(super) fn known(&self, now: Moment) -> Known {
+        Known {
+            last_seen: moment(self.last_seen),
+            blocked_until: (self.blocked_until > ticks(now)).then(|| moment(self.blocked_until)),
+            repeats: self.repeats,
+            contacts: u8::try_from(self.contacts.iter().filter(|contact| contact.second != 0).count())
+                .unwrap_or(u8::MAX),
+        }
+    }
+
     /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
     fn rank(&self, now: Moment) -> (bool, u64) {
         let blocked = self.blocked_until > ticks(now);
@@ -104,54 +130,95 @@ impl Record {
         if self.blocked_until > ticks(now) {
             let until = moment(self.blocked_until);
             return match weight {
-                _ if now.plus(rule.block).since(until) <= rule.settle => Standing::Blocked(until),
-                Weight::Full | Weight::Unserved => self.offend(now, 1, rule),
+                _ if now.since(self.set()) <= rule.settle => Standing::Blocked(until),
+                Weight::Full | Weight::Unserved => self.offend_again(now, 1, rule),
                 Weight::Half | Weight::UnservedHalf => self.observe_more(look, until, rule),
             };
         }
-        if self.blocked_until != 0 {
+        if self.blocked_until != 0 && self.cleared == 0 {
             // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
-            (self.contacts, self.blocked_until) = ([Remembered::zeroed(); CONTACTS], 0);
+            (self.contacts, self.cleared) = ([Remembered::zeroed(); CONTACTS], 1);
         }
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
         match self.count(fingerprint, seconds(now), oldest.max(1)) {
-            (hits, weights) if weights < ENOUGH => Standing::Watched(hits),
-            (hits, _) => self.offend(now, hits, rule),
+            Counted { hits, weights, novelty } if weights < ENOUGH => Standing::Watched(hits, novelty),
+            Counted { hits, .. } => self.offend(now, hits, rule),
         }
     }
 
     /// Contacts of a blocked source that may be late segments: they make a new offence together, of those since the block alone.
     fn observe_more(&mut self, look: Look, until: Moment, rule: &Threshold) -> Standing {
-        let set = Moment::from_start(until.since(Moment::from_start(rule.block)));
-        match self.count(look.fingerprint, seconds(look.now), seconds(set).saturating_add(1)) {
-            (_, weights) if weights < ENOUGH => Standing::Blocked(until),
-            (hits, _) => self.offend(look.now, hits, rule),
+        match self.count(look.fingerprint, seconds(look.now), seconds(self.set()).saturating_add(1)) {
+            Counted { weights, .. } if weights < ENOUGH => Standing::Blocked(until),
+            Counted { hits, .. } => self.offend_again(look.now, hits, rule),
         }
     }
 
+    /// When the last block was set.
+    fn set(&self) -> Moment {
+        let lasts = Duration::from_secs(u64::from(self.lasts));
+        Moment::from_start(moment(self.blocked_until).since(Moment::from_start(lasts)))
+    }
+
     /// Remembers a contact; so many count since `oldest`, and weigh so much.
-    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32) -> (u8, u32) {
-        self.remember(fingerprint, second, oldest);
+    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32) -> Counted {
+        let novelty = self.remember(fingerprint, second, oldest);
         let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest);
         let weights = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
-        (u8::try_from(counting().count()).unwrap_or(u8::MAX), weights)
+        Counted { hits: u8::try_from(counting().count()).unwrap_or(u8::MAX), weights, novelty }
     }
 
     fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
-        self.blocked_until = ticks(now.plus(rule.block));
-        Standing::Offender { hits, until: moment(self.blocked_until) }
+        let forgiven = self.blocked_until == 0 || now.since(moment(self.blocked_until)) > rule.block.memory;
+        self.repeats = if forgiven { 1 } else { self.repeats.saturating_add(1) };
+        self.sentence(now, hits, rule)
+    }
+
+    /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that.
+    fn offend_again(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
+        self.repeats = self.repeats.max(1);
+        self.sentence(now, hits, rule)
+    }
+
+    fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
+        self.set_blocked(now, rule.block.of(self.repeats), self.repeats);
+        Standing::Offender { hits, repeat: self.repeats, until: moment(self.blocked_until) }
+    }
+
+    /// Counts it as blocked from `now` on, for the `repeats`th time.
+    pub(super) fn set_blocked(&mut self, now: Moment, lasts: Duration, repeats: u8) {
+        self.blocked_until = ticks(now.plus(lasts));
+        // Rounded up, so that the block does not seem to be set later than it was.
+        self.lasts =
+            u32::try_from(lasts.as_secs().saturating_add(u64::from(lasts.subsec_nanos() > 0))).unwrap_or(u32::MAX);
+        (self.repeats, self.cleared) = (repeats, 0);
+    }
+
+    /// Takes back that it is blocked, as if that had not been; its evidence stays.
+    pub(super) fn unblock(&mut self) {
+        (self.blocked_until, self.repeats) = (0, self.repeats.saturating_sub(1));
     }
 
     /// Notes a contact in its own place, or over the one made longest ago.
-    fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) {
+    fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) -> Novelty {
         let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
         if let Some(known) = self.contacts.iter_mut().find(same) {
             // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
             *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };
-        } else if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
+            return Novelty::Again;
+        }
+        if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
             *oldest = Remembered { fingerprint, second };
         }
+        Novelty::First
     }
+}
+
+/// What a source's contacts come to.
+struct Counted {
+    hits: u8,
+    weights: u32,
+    novelty: Novelty,
 }
 
 /// Microseconds, plus one so that 0 can mean never; the end of time after half a million years.

@@ -12,7 +12,7 @@ const RULE: Threshold = Threshold {
     contacts: 1,
     unserved: 4,
     window: Duration::from_secs(600),
-    block: Duration::from_secs(60),
+    block: Terms::constant(Duration::from_secs(60)),
     settle: Duration::MAX,
 };
 
@@ -36,17 +36,17 @@ fn ask(table: &ScanTable, second: u64, to: u16, contacts: u8) -> Standing {
 #[test]
 fn the_first_contact_makes_an_offender_where_one_is_enough() {
     let table = ScanTable::new(1024, SEEDS);
-    assert_eq!(ask(&table, 5, 111, 1), Standing::Offender { hits: 1, until: at(65) });
+    assert_eq!(ask(&table, 5, 111, 1), Standing::Offender { hits: 1, repeat: 1, until: at(65) });
     assert_eq!(ask(&table, 6, 112, 1), Standing::Blocked(at(65)));
 }
 
 #[test]
 fn a_block_ends_on_time_and_its_evidence_with_it() {
     let table = ScanTable::new(1024, SEEDS);
-    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
-    assert_eq!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, until: at(60) });
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, repeat: 1, until: at(60) });
     assert_eq!(ask(&table, 59, 3, 2), Standing::Blocked(at(60)));
-    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1, Novelty::First));
 }
 
 #[test]
@@ -54,21 +54,25 @@ fn an_offender_that_the_kernel_lets_through_offends_again() {
     let table = ScanTable::new(1024, SEEDS);
     let rule = Threshold { settle: Duration::from_secs(1), ..RULE };
     let ask = |second, to, weight| table.observe(at(second), source(1), (&port(to), weight), &rule);
-    assert_eq!(ask(0, 1, Weight::Full), Standing::Offender { hits: 1, until: at(60) });
+    assert_eq!(ask(0, 1, Weight::Full), Standing::Offender { hits: 1, repeat: 1, until: at(60) });
     assert_eq!(ask(1, 2, Weight::Full), Standing::Blocked(at(60)), "sent before the block, perhaps");
     assert_eq!(ask(2, 3, Weight::Half), Standing::Blocked(at(60)), "a late segment, perhaps");
     assert_eq!(ask(2, 3, Weight::Half), Standing::Blocked(at(60)), "the same again");
-    assert_eq!(ask(2, 3, Weight::Full), Standing::Offender { hits: 1, until: at(62) });
+    assert_eq!(ask(2, 3, Weight::Full), Standing::Offender { hits: 1, repeat: 1, until: at(62) });
     assert_eq!(ask(3, 4, Weight::Full), Standing::Blocked(at(62)));
     assert_eq!(ask(5, 5, Weight::Half), Standing::Blocked(at(62)));
-    assert_eq!(ask(6, 6, Weight::Half), Standing::Offender { hits: 2, until: at(66) }, "two places: an ACK scan");
+    assert_eq!(
+        ask(6, 6, Weight::Half),
+        Standing::Offender { hits: 2, repeat: 1, until: at(66) },
+        "two places: an ACK scan"
+    );
 }
 
 #[test]
 fn the_blocked_can_be_listed() {
     let table = ScanTable::new(1024, SEEDS);
     let v6 = Source::network("2001:db8:1:2::".parse().unwrap(), 64);
-    table.set_blocked(at(0), v6, at(90), &Threshold { block: Duration::from_secs(90), ..RULE });
+    table.set_blocked(at(0), v6, Duration::from_secs(90), 1);
     assert!(matches!(ask(&table, 0, 1, 1), Standing::Offender { .. }));
     let mut listed = table.blocked(at(59));
     listed.sort_unstable_by_key(|(_, until)| *until);
@@ -79,34 +83,35 @@ fn the_blocked_can_be_listed() {
 #[test]
 fn retransmits_of_one_contact_count_once() {
     let table = ScanTable::new(1024, SEEDS);
-    for second in 0..50 {
-        assert_eq!(ask(&table, second, 111, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 0, 111, 2), Standing::Watched(1, Novelty::First));
+    for second in 1..50 {
+        assert_eq!(ask(&table, second, 111, 2), Standing::Watched(1, Novelty::Again));
     }
 }
 
 #[test]
 fn a_contact_stops_counting_when_the_window_has_passed() {
     let table = ScanTable::new(1024, SEEDS);
-    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
-    assert_eq!(ask(&table, 601, 2, 2), Standing::Watched(1));
-    assert_eq!(ask(&table, 1201, 1, 2), Standing::Offender { hits: 2, until: at(1261) });
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(&table, 601, 2, 2), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(&table, 1201, 1, 2), Standing::Offender { hits: 2, repeat: 1, until: at(1261) });
 }
 
 #[test]
 fn evidence_of_half_weight_takes_one_contact_more() {
     let table = ScanTable::new(1024, SEEDS);
     let ask = |to, weight| table.observe(at(0), source(1), (&port(to), weight), &RULE);
-    assert_eq!(ask(1, Weight::Half), Standing::Watched(1));
-    assert_eq!(ask(1, Weight::Half), Standing::Watched(1));
-    assert_eq!(ask(2, Weight::Half), Standing::Offender { hits: 2, until: at(60) });
+    assert_eq!(ask(1, Weight::Half), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(1, Weight::Half), Standing::Watched(1, Novelty::Again));
+    assert_eq!(ask(2, Weight::Half), Standing::Offender { hits: 2, repeat: 1, until: at(60) });
 }
 
 #[test]
 fn a_contact_made_again_at_full_weight_has_it() {
     let table = ScanTable::new(1024, SEEDS);
     let ask = |weight| table.observe(at(0), source(1), (&port(1), weight), &RULE);
-    assert_eq!(ask(Weight::Half), Standing::Watched(1));
-    assert_eq!(ask(Weight::Full), Standing::Offender { hits: 1, until: at(60) });
+    assert_eq!(ask(Weight::Half), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(Weight::Full), Standing::Offender { hits: 1, repeat: 1, until: at(60) });
 }
 
 #[test]
@@ -115,12 +120,12 @@ fn unserved_ports_have_a_number_of_their_own_and_trigger_ports_shorten_it() {
     let rule = Threshold { contacts: 2, ..RULE };
     let ask = |n, to, weight| table.observe(at(0), source(n), (&port(to), weight), &rule);
     for to in 1..=3 {
-        assert!(matches!(ask(1, to, Weight::Unserved), Standing::Watched(_)));
+        assert!(matches!(ask(1, to, Weight::Unserved), Standing::Watched(_, Novelty::First)));
     }
-    assert_eq!(ask(1, 3, Weight::Unserved), Standing::Watched(3), "a retransmit");
+    assert_eq!(ask(1, 3, Weight::Unserved), Standing::Watched(3, Novelty::Again), "a retransmit");
     assert!(matches!(ask(1, 4, Weight::Unserved), Standing::Offender { hits: 4, .. }));
-    assert_eq!(ask(2, 1, Weight::Unserved), Standing::Watched(1));
-    assert_eq!(ask(2, 2, Weight::Unserved), Standing::Watched(2));
+    assert_eq!(ask(2, 1, Weight::Unserved), Standing::Watched(1, Novelty::First));
+    assert_eq!(ask(2, 2, Weight::Unserved), Standing::Watched(2, Novelty::First));
     assert!(matches!(ask(2, 111, Weight::Full), Standing::Offender { hits: 3, .. }));
 }
 
@@ -133,7 +138,7 @@ fn every_number_of_contacts_can_be_asked_for_and_is_exact() {
         {
             let table = ScanTable::new(1024, SEEDS);
             let ask = |to: u8| table.observe(at(0), source(1), (&port(to.into()), weight), &rule);
-            assert!((1..enough).all(|to| ask(to) == Standing::Watched(to)), "{weight:?} {contacts}");
+            assert!((1..enough).all(|to| ask(to) == Standing::Watched(to, Novelty::First)), "{weight:?} {contacts}");
             assert!(matches!(ask(enough), Standing::Offender { hits, .. } if hits == enough), "{weight:?} {contacts}");
         }
     }
@@ -146,7 +151,7 @@ fn the_highest_threshold_can_be_reached_by_half_weights() {
     let last = u16::from(rule.contacts);
     for to in 0..last {
         let standing = table.observe(at(0), source(1), (&port(to), Weight::Half), &rule);
-        assert_eq!(standing, Standing::Watched(u8::try_from(to).unwrap() + 1));
+        assert_eq!(standing, Standing::Watched(u8::try_from(to).unwrap() + 1, Novelty::First));
     }
     let standing = table.observe(at(0), source(1), (&port(last), Weight::Half), &rule);
     assert!(matches!(standing, Standing::Offender { .. }), "{standing:?}");
@@ -163,20 +168,132 @@ fn a_block_that_the_kernel_refused_can_be_tried_again() {
 #[test]
 fn evidence_outlives_a_block_that_the_kernel_refused_and_no_other() {
     let table = ScanTable::new(1024, SEEDS);
-    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1, Novelty::First));
     assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
     table.unblock(source(1));
     assert!(matches!(ask(&table, 0, 2, 2), Standing::Offender { hits: 2, .. }));
-    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1));
+    assert_eq!(ask(&table, 60, 3, 2), Standing::Watched(1, Novelty::First));
 }
 
 #[test]
-fn a_block_taken_over_counts_at_most_as_long_as_a_new_one() {
+fn a_block_taken_over_lasts_as_long_as_it_has_left() {
     let table = ScanTable::new(1024, SEEDS);
-    table.set_blocked(at(0), source(1), at(1000), &RULE);
-    assert_eq!(table.blocked_until(at(0), source(1)), Some(at(60)));
-    assert_eq!(table.blocked_until(at(60), source(1)), None);
-    assert_eq!(table.blocked_until(at(0), source(2)), None);
+    table.set_blocked(at(5), source(1), Duration::from_secs(1000), 3);
+    assert_eq!(table.blocked_until(at(5), source(1)), Some(at(1005)));
+    assert_eq!(table.blocked_until(at(1005), source(1)), None);
+    assert_eq!(table.blocked_until(at(5), source(2)), None);
+}
+
+/// A minute, then twice as long each time, but no longer than five minutes; all is forgiven after an hour.
+const GROWING: Threshold = Threshold {
+    block: Terms {
+        first: Duration::from_secs(60),
+        factor: 2,
+        longest: Duration::from_secs(300),
+        memory: Duration::from_secs(3600),
+    },
+    ..RULE
+};
+
+#[test]
+fn each_further_block_is_longer_up_to_a_limit_and_the_first_again_after_long_enough() {
+    let table = ScanTable::new(1024, SEEDS);
+    let mut now = 0;
+    let mut offend = |after| {
+        now += after;
+        match table.observe(at(now), source(1), (&port(1), Weight::Full), &GROWING) {
+            Standing::Offender { repeat, until, .. } => {
+                let lasts = until.since(at(now)).as_secs();
+                now += lasts;
+                (repeat, lasts)
+            }
+            other => panic!("{other:?} at {now}"),
+        }
+    };
+    let grown: Vec<_> = [0, 10, 3600, 0, 0, 3601].map(&mut offend).into();
+    assert_eq!(grown, [(1, 60), (2, 120), (3, 240), (4, 300), (5, 300), (1, 60)]);
+}
+
+#[test]
+fn terms_of_any_size_have_a_length() {
+    let terms = Terms { factor: u32::MAX, longest: Duration::MAX, ..GROWING.block };
+    assert_eq!(terms.of(0), terms.first);
+    assert!(terms.of(255) > Duration::from_secs(1 << 32));
+    assert_eq!(Terms { longest: Duration::from_secs(1), ..terms }.of(9), terms.first, "never shorter than the first");
+}
+
+#[test]
+fn a_block_that_somebody_took_out_is_set_again_and_is_no_repeat() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { settle: Duration::from_secs(1), ..GROWING };
+    let ask = |second, to| table.observe(at(second), source(1), (&port(to), Weight::Full), &rule);
+    assert_eq!(ask(0, 1), Standing::Offender { hits: 1, repeat: 1, until: at(60) });
+    assert_eq!(ask(30, 2), Standing::Offender { hits: 1, repeat: 1, until: at(90) });
+    assert_eq!(ask(90, 3), Standing::Offender { hits: 1, repeat: 2, until: at(210) });
+}
+
+#[test]
+fn a_block_that_the_kernel_refused_is_no_repeat() {
+    let table = ScanTable::new(1024, SEEDS);
+    let ask = |second, to| table.observe(at(second), source(1), (&port(to), Weight::Full), &GROWING);
+    assert_eq!(ask(0, 1), Standing::Offender { hits: 1, repeat: 1, until: at(60) });
+    table.unblock(source(1));
+    assert_eq!(ask(1, 2), Standing::Offender { hits: 2, repeat: 1, until: at(61) });
+}
+
+#[test]
+fn a_repeat_offender_is_known_after_a_restart() {
+    let table = ScanTable::new(1024, SEEDS);
+    table.remember_repeats(at(0), source(1), 2);
+    assert_eq!(table.blocked(at(0)), vec![]);
+    let standing = table.observe(at(5), source(1), (&port(1), Weight::Full), &GROWING);
+    assert_eq!(standing, Standing::Offender { hits: 1, repeat: 3, until: at(245) });
+}
+
+#[test]
+fn who_is_forgotten_starts_as_a_stranger() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 0, 1, 2), Standing::Watched(1, Novelty::First));
+    table.forget(source(1));
+    assert_eq!(table.show(at(0), source(1)), None);
+    assert_eq!(ask(&table, 0, 2, 2), Standing::Watched(1, Novelty::First));
+    assert!(matches!(ask(&table, 0, 3, 2), Standing::Offender { .. }));
+    table.forget_all();
+    assert_eq!((table.remembered(), table.blocked(at(0))), (0, vec![]));
+    assert_eq!(ask(&table, 0, 4, 2), Standing::Watched(1, Novelty::First));
+}
+
+#[test]
+fn a_table_of_another_size_remembers_what_finds_room_and_the_blocked_first() {
+    let table = ScanTable::new(16_384, SEEDS);
+    let rule = Threshold { contacts: 2, ..RULE };
+    for n in 0..2000 {
+        let _: Standing = table.observe(at(0), source(n), (&port(1), Weight::Full), &rule);
+    }
+    for n in 0..100 {
+        let _: Standing = table.observe(at(1), source(n), (&port(2), Weight::Full), &rule);
+    }
+    let before = table.remembered();
+    table.resize(at(1), 65_536);
+    assert_eq!((table.remembered(), table.room()), (before, 65_536));
+    assert_eq!(table.blocked(at(1)).len(), 100);
+    let standing = table.observe(at(1), source(1999), (&port(2), Weight::Full), &rule);
+    assert!(matches!(standing, Standing::Offender { hits: 2, .. }), "{standing:?}");
+    table.resize(at(1), 1024);
+    assert_eq!(table.room(), 1024);
+    assert!(table.blocked(at(1)).len() >= 99, "{}", table.blocked(at(1)).len());
+}
+
+#[test]
+fn what_is_known_of_a_source_can_be_shown() {
+    let table = ScanTable::new(1024, SEEDS);
+    assert_eq!(ask(&table, 7, 1, 2), Standing::Watched(1, Novelty::First));
+    let watched = Known { last_seen: at(7), blocked_until: None, repeats: 0, contacts: 1 };
+    assert_eq!(table.show(at(7), source(1)), Some(watched));
+    assert!(matches!(ask(&table, 8, 2, 2), Standing::Offender { .. }));
+    let blocked = Known { last_seen: at(8), blocked_until: Some(at(68)), repeats: 1, contacts: 2 };
+    assert_eq!(table.show(at(8), source(1)), Some(blocked));
+    assert_eq!(table.show(at(68), source(1)).unwrap().blocked_until, None);
 }
 
 #[test]
@@ -185,7 +302,7 @@ fn a_flood_of_sources_does_not_grow_it() {
     let rule = Threshold { contacts: 2, ..RULE };
     for n in 0..100_000 {
         let standing = table.observe(at(u64::from(n / 1000)), source(n), (&port(1), Weight::Full), &rule);
-        assert_eq!(standing, Standing::Watched(1));
+        assert_eq!(standing, Standing::Watched(1, Novelty::First));
     }
     let held: usize = table.shards.iter().map(|s| s.lock().unwrap().iter().map(|b| b.0.len()).sum::<usize>()).sum();
     assert_eq!(held, 1024);
@@ -195,16 +312,19 @@ fn a_flood_of_sources_does_not_grow_it() {
 fn the_silent_are_forgotten_before_the_busy_and_the_blocked() {
     let table = ScanTable::new(512, SEEDS); // one bucket a shard
     let rule = Threshold { contacts: 2, ..RULE };
-    let see = |second, n, to, rule: &Threshold| table.observe(at(second), source(n), (&port(to), Weight::Full), rule);
+    let see = |micros, n, to, rule: &Threshold| {
+        let now = Moment::from_start(Duration::from_micros(micros));
+        table.observe(now, source(n), (&port(to), Weight::Full), rule)
+    };
     assert!(matches!(see(0, 1, 1, &RULE), Standing::Offender { .. }));
-    assert_eq!(see(0, 2, 1, &rule), Standing::Watched(1));
+    assert_eq!(see(0, 2, 1, &rule), Standing::Watched(1, Novelty::First));
     for n in 3..20_000 {
-        let _: Standing = see(1, n, 1, &rule);
-        assert_eq!(see(1, 2, 1, &rule), Standing::Watched(1)); // stays busy
+        let _: Standing = see(u64::from(n), n, 1, &rule);
+        assert_eq!(see(u64::from(n), 2, 1, &rule), Standing::Watched(1, Novelty::Again)); // stays busy
     }
-    assert_eq!(see(2, 1, 2, &rule), Standing::Blocked(at(60)), "the blocked one is remembered");
-    assert!(matches!(see(2, 2, 2, &rule), Standing::Offender { hits: 2, .. }), "and the busy one, too");
-    assert_eq!(see(2, 3, 2, &rule), Standing::Watched(1), "the silent one is not");
+    assert_eq!(see(20_000, 1, 2, &rule), Standing::Blocked(at(60)), "the blocked one is remembered");
+    assert!(matches!(see(20_000, 2, 2, &rule), Standing::Offender { hits: 2, .. }), "and the busy one, too");
+    assert_eq!(see(20_000, 3, 2, &rule), Standing::Watched(1, Novelty::First), "the silent one is not");
 }
 
 #[test]

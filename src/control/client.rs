@@ -1,0 +1,83 @@
+//! A command's end: asks the daemon that guards this network namespace, and makes sure that it is the daemon who answers.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+
+use serde_json::Value;
+
+use super::peer::Peer;
+use super::wire::{End, Request};
+use crate::kernel::instance::{address, is_trusted};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("nftrap does not run in this network namespace (table inet {0})")]
+    NotRunning(String),
+    /// Somebody else listens.
+    #[error(
+        "process {pid} of {user} has taken the name of nftrap's control socket, and was asked nothing: end it, then restart nftrap"
+    )]
+    Stranger {
+        /// The process.
+        pid: i32,
+        /// Its user.
+        user: String,
+    },
+    /// The daemon refuses.
+    #[error("{problem}{}", remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default())]
+    Refused {
+        /// Why.
+        problem: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// The daemon went while it answered.
+    #[error("nftrap ended before its answer did")]
+    Broken,
+    /// The system's reason.
+    #[error("cannot ask nftrap")]
+    Socket(#[source] io::Error),
+}
+
+/// Asks the daemon of `table`, and hands each part of the answer to `take`, until that breaks or the answer ends.
+pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> ControlFlow<()>) -> Result<(), ClientError> {
+    let stream = connect(table)?;
+    let mut line = serde_json::to_vec(request).map_err(|error| ClientError::Socket(error.into()))?;
+    line.push(b'\n');
+    // Who may ask nothing is told so at once, and what it writes may find nobody: the answer says why.
+    let (Ok(()) | Err(_)) = (&stream).write_all(&line);
+    for line in BufReader::new(&stream).lines() {
+        let part: Value = serde_json::from_str(&line.map_err(ClientError::Socket)?).map_err(|_| ClientError::Broken)?;
+        if let Some(end) = part.get("end").and_then(|_| serde_json::from_value(part.clone()).ok()) {
+            return match end {
+                End::Done => Ok(()),
+                End::Refused { problem, remedy } => Err(ClientError::Refused { problem, remedy }),
+            };
+        }
+        if take(part).is_break() {
+            let (Ok(()) | Err(_)) = stream.shutdown(Shutdown::Both);
+            return Ok(());
+        }
+    }
+    Err(ClientError::Broken)
+}
+
+fn connect(table: &str) -> Result<UnixStream, ClientError> {
+    let stream =
+        UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
+                _ => ClientError::Socket(error),
+            }
+        })?;
+    let Peer { uid, pid, name } = Peer::of(&stream).map_err(ClientError::Socket)?;
+    if is_trusted(uid) {
+        Ok(stream)
+    } else {
+        Err(ClientError::Stranger { pid, user: name.unwrap_or_else(|| format!("user {uid}")) })
+    }
+}

@@ -1,0 +1,79 @@
+//! What workers judge by: values made of the config and of what is around this host, replaced as a whole when either changes. What is
+//! remembered of sources is no part of it, and stays.
+
+use std::time::Duration;
+
+use log::warn;
+
+use crate::config::{Config, Exempt, Mode, QueueFull};
+use crate::detect::Rules;
+use crate::detect::prefixes::Prefixes;
+use crate::detect::source::Surroundings;
+use crate::kernel::queue::Verdict;
+use crate::kernel::surroundings;
+use crate::time::Moment;
+
+/// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// What workers judge by.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub(super) mode: Mode,
+    pub(super) rules: Rules,
+    pub(super) surroundings: Surroundings,
+    /// Whose refusals are evidence.
+    pub(super) protect: Prefixes,
+    /// What a packet gets that cannot be judged.
+    pub(super) unjudged: Verdict,
+    /// Blocks that one worker may have in the kernel.
+    pub(super) blocks_per_worker: usize,
+    pub(super) queue_length: u32,
+    pub(super) queue_full: QueueFull,
+}
+
+impl Policy {
+    /// What `config` asks for, with at most so many blocks in all, and with the operators' own allow list; `uptime` is the machine's
+    /// when our clock started.
+    pub(super) fn of(
+        config: &Config,
+        uptime: Duration,
+        blocks: u32,
+        allow: Prefixes,
+        surroundings: Surroundings,
+    ) -> Self {
+        let settle = match config.mode {
+            Mode::Enforce => SETTLE,
+            Mode::Observe => Duration::MAX, // nothing is in the kernel that could be taken out of it
+        };
+        let booted = Moment::ZERO.plus(config.unserved.after_boot.saturating_sub(uptime));
+        let queue_full = config.fail_mode().queue_full;
+        let workers = usize::from(config.queue.count.max(1));
+        Self {
+            mode: config.mode,
+            rules: Rules { allow, ..Rules::of(config, booted, settle) },
+            surroundings,
+            protect: config.protect.clone(),
+            unjudged: match queue_full {
+                QueueFull::Open => Verdict::Accept,
+                QueueFull::Closed => Verdict::Drop,
+            },
+            blocks_per_worker: usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(workers),
+            queue_length: config.queue.length,
+            queue_full,
+        }
+    }
+}
+
+/// What is around this host now.
+pub(super) fn surroundings(config: &Config) -> Surroundings {
+    let on_link = surroundings::on_link_networks().unwrap_or_else(|error| {
+        warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
+        Vec::new()
+    });
+    let exempt = match config.exempt {
+        Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
+        Exempt::AllowListOnly => Prefixes::default(),
+    };
+    Surroundings { ipv6_prefix: config.detect.ipv6_prefix, on_link, exempt }
+}
