@@ -285,7 +285,7 @@ fn while_rules_are_loaded_and_queues_armed_anew_every_probe_is_queued() {
             let rounds = (1..).take_while(|_| !stop.load(Ordering::Relaxed));
             rounds.inspect(|sent| probe_at_a_pace(&lab, *sent)).last().unwrap_or(0)
         });
-        for no_daemon in [NoDaemon::Pass, NoDaemon::Drop].into_iter().cycle().take(10) {
+        for no_daemon in [NoDaemon::Pass, NoDaemon::Drop].into_iter().cycle().take(6) {
             config.fail.no_daemon = no_daemon;
             lab.server.run(|| {
                 nft::reload(&config, &nft::host(&[]), &Prefixes::default()).expect("reload");
