@@ -1,4 +1,4 @@
-//! What people and machines are told: facts from the workers, counters, log lines.
+//! What people and machines are told: facts from the workers, counters, log lines, metrics.
 
 pub mod counters;
 pub mod evidence;
@@ -6,4 +6,5 @@ pub mod fact;
 pub mod histogram;
 pub mod hub;
 pub mod logger;
+pub mod metrics;
 pub mod outlet;
