@@ -2,6 +2,7 @@
 
 pub mod counters;
 pub mod evidence;
+pub mod exporter;
 pub mod fact;
 pub mod histogram;
 pub mod hub;
