@@ -1,6 +1,7 @@
-//! What people and machines are told: facts from the workers, counters, log lines, metrics.
+//! What people and machines are told: facts from the workers, counters, log lines, metrics, a file of events.
 
 pub mod counters;
+pub mod events_file;
 pub mod evidence;
 pub mod exporter;
 pub mod fact;
