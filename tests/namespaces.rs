@@ -23,6 +23,8 @@ mod lab;
 mod flood;
 #[path = "namespaces/flows.rs"]
 mod flows;
+#[path = "namespaces/full_disk.rs"]
+mod full_disk;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
 #[path = "namespaces/honest.rs"]
