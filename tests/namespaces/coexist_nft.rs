@@ -79,7 +79,6 @@ fn a_listing_of_the_whole_ruleset_may_be_loaded_over_us() {
 }
 
 #[test]
-#[ignore = "waits for a watch that looks at rules and not only for our sets"]
 fn a_listing_from_while_we_were_stopped_does_not_disarm_us() {
     let Some(host) = Guarded::new() else { return };
     let server = &host.lab.server;
