@@ -289,6 +289,12 @@ impl Config {
         }
     }
 
+    /// The folder of the journal, and of what else is to outlive us.
+    #[must_use]
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        self.journal_file()?.parent().map(Path::to_owned)
+    }
+
     /// The file beside the journal that keeps whom operators allowed for good.
     #[must_use]
     pub fn allow_file(&self) -> Option<PathBuf> {

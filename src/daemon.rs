@@ -16,7 +16,7 @@ use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, OnExit};
+use crate::config::{Config, OnExit, Report};
 use crate::control::server;
 use crate::event::What;
 use crate::journal::JournalError;
@@ -28,6 +28,9 @@ use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
 use crate::kernel::queue::{self, QueueError};
 use crate::report::counters::{Counters, Totals};
+use crate::report::events_file::{self, EventsFile};
+use crate::report::exporter::{self, Exporter};
+use crate::report::logger::with_causes;
 
 mod allowed;
 mod answers;
@@ -36,6 +39,7 @@ mod bans;
 mod blocks;
 mod books;
 mod memory;
+mod numbers;
 mod orders;
 mod pace;
 mod policy;
@@ -173,6 +177,9 @@ struct Daemon {
     workers: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
     keeper: Option<Keeper>,
+    events: Option<EventsFile>,
+    /// Ends when it is dropped.
+    _exporter: Option<Exporter>,
     /// This thread's own way to the kernel's sets.
     set: BlockSet,
     guard: Guard,
@@ -197,9 +204,12 @@ impl Daemon {
         let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
         let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
         let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
+        let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
-        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, None)));
+        let events = start_events_file(&config_report);
+        let told = events.as_ref().map(EventsFile::events);
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
         let counters: Vec<_> = opened.workers.iter().map(worker::Worker::counters).collect();
         let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
@@ -215,8 +225,24 @@ impl Daemon {
             counters: counters.clone(),
             orders: sender,
         });
+        let exporter = start_exporter(&config_report, &answers);
         let blocks = opened.blocks;
-        Ok(Self { books, shared, audience, counters, workers, writer, keeper, set, guard, orders, answers, blocks })
+        Ok(Self {
+            events,
+            _exporter: exporter,
+            books,
+            shared,
+            audience,
+            counters,
+            workers,
+            writer,
+            keeper,
+            set,
+            guard,
+            orders,
+            answers,
+            blocks,
+        })
     }
 
     /// Sends packets to the queues, and says so.
@@ -315,6 +341,9 @@ impl Daemon {
         if let Some(keeper) = self.keeper {
             keeper.stop();
         }
+        if let Some(events) = self.events {
+            events.finish();
+        }
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
             OnExit::Remove => match nft::remove(&config)? {
@@ -341,11 +370,26 @@ impl Daemon {
     }
 }
 
+/// What cannot be had is said; it does not keep us from blocking.
+fn start_events_file(report: &Report) -> Option<EventsFile> {
+    let started = events_file::start(report.events.as_deref()?);
+    started.inspect_err(|error| warn!("no events are written: {}", with_causes(error))).ok()
+}
+
+/// Likewise.
+fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Exporter> {
+    let answers = Arc::clone(answers);
+    let numbers = Arc::new(move || numbers::numbers(&answers));
+    let started = exporter::serve(report.metrics.as_ref()?, numbers);
+    started.inspect_err(|error| warn!("no metrics are served: {}", with_causes(error))).ok()
+}
+
 /// Logs what was done so far.
 fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
-    let Totals { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = totals;
-    info!(packets, accepted, dropped, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
+    let Totals { packets, accepted, dropped, watched, unreadable, panics, blocks, block_failures, lost, facts_lost } =
+        totals;
+    info!(packets, accepted, dropped, watched, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {

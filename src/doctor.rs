@@ -116,7 +116,7 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         traffic::served_triggers(facts, config),
         traffic::forwarding(facts, config),
         upkeep::unit(facts),
-        upkeep::folder(facts),
+        upkeep::folder(facts, config),
         upkeep::clock(facts),
     ];
     checks.sort_by_key(|check| Reverse(check.state));

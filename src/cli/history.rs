@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -63,18 +63,20 @@ pub(super) struct Place {
     config: Option<PathBuf>,
 }
 
-/// The file that is named, or the one of the config's daemon.
-pub(super) fn journal_file(place: &Place) -> Result<PathBuf, Problems> {
-    if let Some(file) = &place.journal {
-        return Ok(file.clone());
+/// The file that is named, or the one of the config's daemon, if that keeps one.
+pub(super) fn journal_file(place: &Place) -> Result<Option<PathBuf>, Problems> {
+    match &place.journal {
+        Some(file) => Ok(Some(file.clone())),
+        None => Ok(config_of(place.config.as_deref())?.journal_file()),
     }
-    let config = config_of(place.config.as_deref())?;
-    Ok(Path::new("/var/lib/nftrap").join(format!("{}.db", config.table)))
 }
 
 /// Opens the journal; else says why it cannot.
 pub(super) fn open(place: &Place) -> Result<Reader, ExitCode> {
     let file = journal_file(place).map_err(|problems| super::complain(&problems.to_string()))?;
+    let file = file.ok_or_else(|| {
+        super::complain("this config keeps no journal: set `file` in its section [journal], and restart nftrap")
+    })?;
     Reader::open(&file).map_err(|error| super::complain(&error.to_string()))
 }
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::run::{config_of, with_causes};
+use super::run::config_of;
 use crate::daemon;
+use crate::report::logger::with_causes;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

@@ -1,6 +1,5 @@
 //! `nftrap run`: the daemon, in the foreground.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use log::error;
 
 use crate::config::{Config, load};
 use crate::daemon;
-use crate::report::logger::{self, LogFormat};
+use crate::report::logger::{self, LogFormat, with_causes};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -42,10 +41,4 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {
     file.map_or_else(|| Ok(Config::default()), load::load)
-}
-
-/// An error and what caused it, on one line.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

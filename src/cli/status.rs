@@ -10,6 +10,7 @@ use super::plain::{counted, json_line, number, printable, span, time};
 use super::{Output, output};
 use crate::control::client::ClientError;
 use crate::control::wire::{JournalStatus, Quantiles, Queue, Request, Status};
+use crate::kernel::queue::{self, QueueState};
 
 /// Its exit status, where it runs and does not guard.
 const NOT_WHOLE: u8 = 3;
@@ -36,12 +37,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let asked = arguments.instance.config().map(|config| {
         let part = ask::one(&config.table, &Request::Status);
-        part.and_then(|part| ask::read::<Status>(&part).map(|status| (part, status)))
+        part.and_then(|part| ask::read::<Status>(&part)).map(with_queues)
     });
     match asked {
-        Ok(Ok((part, status))) => {
+        Ok(Ok(status)) => {
             let code = if status.protection == WHOLE { 0 } else { NOT_WHOLE };
-            told(&if arguments.json { json_line(&running(part)) + "\n" } else { page(&status, output()) }, code)
+            told(&if arguments.json { json_line(&running(&status)) + "\n" } else { page(&status, output()) }, code)
         }
         Ok(Err(error @ ClientError::NotRunning(_))) => told(&absent(&error, arguments.json), NOT_RUNNING),
         Ok(Err(error)) => super::complain(&ask::problem(&error)),
@@ -55,13 +56,25 @@ fn told(text: &str, code: u8) -> ExitCode {
 }
 
 /// A key that is there in either case, so that a monitor need not look for others.
-fn running(part: Value) -> Value {
+fn running(status: &Status) -> Value {
     let mut object = Map::new();
     object.insert("running".into(), true.into());
-    if let Value::Object(status) = part {
+    if let Ok(Value::Object(status)) = serde_json::to_value(status) {
         object.extend(status);
     }
     object.into()
+}
+
+/// The kernel shows its queues to root alone: a daemon under a user of its own does not see them, who asks perhaps does.
+fn with_queues(mut status: Status) -> Status {
+    if status.queues.is_empty() {
+        let (first, count) = status.queue_numbers;
+        let ours = queue::states().into_iter().filter(|state| state.number.wrapping_sub(first) < count);
+        let shown =
+            ours.map(|QueueState { number, waiting, overrun, unsent, .. }| Queue { number, waiting, overrun, unsent });
+        status.queues = shown.collect();
+    }
+    status
 }
 
 fn absent(error: &ClientError, as_json: bool) -> String {

@@ -128,7 +128,9 @@ pub struct Status {
     pub verdict_us: Quantiles,
     /// From receipt to the block in the kernel, in microseconds.
     pub block_us: Quantiles,
-    /// Each queue.
+    /// The first queue's number, and how many there are.
+    pub queue_numbers: (u16, u16),
+    /// Each queue; none, where the daemon may not see them: the kernel shows them to root alone.
     pub queues: Vec<Queue>,
     /// Sources blocked now, as far as the scan table remembers them.
     pub blocked: u64,

@@ -3,15 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use serde::Serialize;
 
 use crate::event::{Event, Watched, What};
 use crate::journal::keeper::{Health, Orders, Stored};
 use crate::kernel::clock::wall;
+use crate::report::events_file::Events;
 use crate::report::evidence::Evidence;
 use crate::report::hub::{Hub, Wants};
 
@@ -24,10 +23,8 @@ pub(super) struct Audience {
     pub(super) evidence: Evidence,
     pub(super) hub: Hub,
     journal: Option<Desk>,
-    /// Lines for the file of events.
-    file: Option<Sender<String>>,
-    /// Of them, those that found no room.
-    pub(super) unwritten: AtomicU64,
+    /// The file of events.
+    pub(super) file: Option<Events>,
 }
 
 /// The way to the journal.
@@ -38,7 +35,7 @@ pub(super) struct Desk {
 }
 
 impl Audience {
-    pub(super) fn new(journal: Option<Desk>, file: Option<Sender<String>>) -> Self {
+    pub(super) fn new(journal: Option<Desk>, file: Option<Events>) -> Self {
         Self { journal, file, ..Self::default() }
     }
 
@@ -75,10 +72,8 @@ impl Audience {
 
     fn publish(&self, event: &Event) {
         self.hub.tell(Wants::Events, || json(event));
-        if let Some(file) = &self.file
-            && file.try_send(json(event)).is_err()
-        {
-            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        if let Some(file) = &self.file {
+            file.tell(json(event));
         }
     }
 }

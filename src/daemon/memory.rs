@@ -37,12 +37,31 @@ pub(super) struct Unkept {
 pub(super) fn open(config: &Config) -> (Memory, Option<Unkept>) {
     let Some(settings) = settings(config) else { return (Memory::default(), None) };
     let home = Home(home::read());
-    let journal = Journal::open(settings.clone(), home.clone(), wall()).map(|(journal, opened)| {
+    let opened = Journal::open(settings.clone(), home.clone(), wall()).and_then(|(journal, opened)| {
         announce(&opened);
-        journal
+        recall(journal, config)
     });
-    let memory = journal.as_ref().map_or_else(|_| Memory::default(), |journal| Memory::of(journal, config));
+    let (memory, journal) = match opened {
+        Ok((memory, journal)) => (memory, Ok(journal)),
+        Err(error) => (Memory::default(), Err(error)),
+    };
     (memory, Some(Unkept { settings, home, journal }))
+}
+
+/// What is in the journal. One that is found to be damaged only now is set aside, and another begun.
+fn recall(journal: Journal, config: &Config) -> Result<(Memory, Journal), JournalError> {
+    match Memory::of(&journal, config) {
+        Ok(memory) => Ok((memory, journal)),
+        Err(error) => {
+            warn!(error:%; "cannot read the journal: blocks from before this start are put back from the kernel alone");
+            if !error.is_damage() {
+                return Ok((Memory::default(), journal));
+            }
+            let (journal, opened) = journal.begin_anew(wall())?;
+            announce(&opened);
+            Ok((Memory::default(), journal))
+        }
+    }
 }
 
 fn settings(config: &Config) -> Option<Settings> {
@@ -69,15 +88,13 @@ pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
     };
     let (journal, opened) = Journal::open(settings, Home(home::read()), wall())?;
     announce(&opened);
-    Ok(Memory::of(&journal, config))
+    Memory::of(&journal, config)
 }
 
 impl Memory {
-    fn of(journal: &Journal, config: &Config) -> Self {
+    fn of(journal: &Journal, config: &Config) -> Result<Self, JournalError> {
         let now = wall();
-        let read = |error: &JournalError| warn!(error:%; "cannot read the journal: blocks from before this start are not put back");
-        let standing = journal.standing(now).inspect_err(read).unwrap_or_default();
-        let repeats = journal.repeats(now.minus(config.block.memory)).inspect_err(read).unwrap_or_default();
+        let (standing, repeats) = (journal.standing(now)?, journal.repeats(now.minus(config.block.memory))?);
         let mut bans = Bans::default();
         for prefix in standing.prefixes {
             let ban = Ban { prefix: prefix.prefix, until: prefix.until, reason: prefix.reason };
@@ -91,7 +108,7 @@ impl Memory {
         blocks.sort_unstable_by_key(|(_, left)| std::cmp::Reverse(*left));
         blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
         let repeats = repeats.into_iter().map(|(source, count, _)| (source, u8::try_from(count).unwrap_or(u8::MAX)));
-        Self { blocks, repeats: repeats.collect(), bans }
+        Ok(Self { blocks, repeats: repeats.collect(), bans })
     }
 
     /// The blocks to be put into the kernel: while observing none.

@@ -38,6 +38,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         rates: health.rates,
         verdict_us: quantiles(&times(|counters| &counters.verdict_time)),
         block_us: quantiles(&times(|counters| &counters.block_time)),
+        queue_numbers: (config.queue.first, config.queue.count),
         queues: queues.map(shown).collect(),
         blocked: count(shared.table.blocked(now).len()),
         banned: count(books.bans().in_force(wall()).count()),
@@ -77,6 +78,6 @@ fn quantiles(durations: &Durations) -> Quantiles {
     Quantiles { p50: durations.quantile(500).map(micros), p99: durations.quantile(990).map(micros) }
 }
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

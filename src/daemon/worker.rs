@@ -119,6 +119,7 @@ impl Worker {
                 Verdict::Accept
             }
             (Decision::Watch(sighting, Novelty::First), _) => {
+                count(&self.counters.watched);
                 self.tell(now, Happened::Watched(sighting));
                 Verdict::Accept
             }

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, Folder, Started, Unit};
 use super::{BE_ROOT, Check};
+use crate::config::Config;
 
 /// Whether it starts with the machine.
 pub(super) fn unit(facts: &Facts) -> Check {
@@ -28,29 +29,33 @@ pub(super) fn unit(facts: &Facts) -> Check {
 }
 
 /// Whether state can be kept, and by us alone.
-pub(super) fn folder(facts: &Facts) -> Check {
+pub(super) fn folder(facts: &Facts, config: &Config) -> Check {
     const NAME: &str = "state folder";
-    const PATH: &str = "/var/lib/nftrap";
     const OTHERS_MAY_WRITE: u32 = 0o002;
     const ENOUGH: u64 = 64; // MiB: some hundred thousand events
+    let Some(path) = config.state_folder() else {
+        let finding = "no journal is kept: blocks outlive a restart, not a reboot";
+        return Check::ok(NAME, finding);
+    };
+    let path = path.display();
     let Folder::Present { mode, writable, free } = facts.folder else {
         return match facts.folder {
-            Folder::NotSeen => Check::unknown(NAME, format!("{PATH} cannot be looked at"), BE_ROOT),
-            Folder::Absent | Folder::Present { .. } => Check::ok(NAME, format!("there is no {PATH} yet")),
+            Folder::NotSeen => Check::unknown(NAME, format!("{path} cannot be looked at"), BE_ROOT),
+            Folder::Absent | Folder::Present { .. } => Check::ok(NAME, format!("there is no {path} yet")),
         };
     };
     if mode & OTHERS_MAY_WRITE != 0 {
-        let finding = format!("anybody may write into {PATH}: what nftrap remembers could be forged");
-        return Check::problem(NAME, finding, format!("`chmod o-w {PATH}`"));
+        let finding = format!("anybody may write into {path}: what nftrap remembers could be forged");
+        return Check::problem(NAME, finding, format!("`chmod o-w {path}`"));
     }
     if free < ENOUGH {
-        let finding = format!("{free} MiB are free for {PATH}: soon nothing can be remembered there");
+        let finding = format!("{free} MiB are free for {path}: soon nothing can be remembered there");
         return Check::warning(NAME, finding, "make room on that disk");
     }
     if !writable {
-        return Check::unknown(NAME, format!("{PATH} is not writable for who asks"), BE_ROOT);
+        return Check::unknown(NAME, format!("{path} is not writable for who asks"), BE_ROOT);
     }
-    Check::ok(NAME, format!("{PATH} is writable, {free} MiB are free"))
+    Check::ok(NAME, format!("{path} is writable, {free} MiB are free"))
 }
 
 /// Programs that keep a clock right.
@@ -103,10 +108,13 @@ mod tests {
             ((0o700, false, 900), State::Unknown),
         ] {
             let facts = Facts { folder: Folder::Present { mode, writable, free }, ..Facts::default() };
-            assert_eq!(folder(&facts).state, state, "{mode:o} {writable} {free}");
+            assert_eq!(folder(&facts, &Config::default()).state, state, "{mode:o} {writable} {free}");
         }
-        assert_eq!(folder(&Facts::default()).state, State::Ok);
-        assert_eq!(folder(&Facts { folder: Folder::NotSeen, ..Facts::default() }).state, State::Unknown);
+        assert_eq!(folder(&Facts::default(), &Config::default()).state, State::Ok);
+        assert_eq!(
+            folder(&Facts { folder: Folder::NotSeen, ..Facts::default() }, &Config::default()).state,
+            State::Unknown
+        );
     }
 
     #[test]

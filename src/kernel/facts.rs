@@ -16,9 +16,6 @@ use crate::doctor::facts::{
     Claim, Conntrack, Daemon, Facts, Folder, Listener, Rehearsal, Served, Started, Unit, Units,
 };
 
-/// Where state is kept.
-const FOLDER: &str = "/var/lib/nftrap";
-
 /// All that can be seen of this host and network namespace.
 #[must_use]
 pub fn collect(config: &Config) -> Facts {
@@ -54,7 +51,7 @@ pub fn collect(config: &Config) -> Facts {
         units: units(),
         session_peers: surroundings::session_peers(),
         timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
-        folder: folder(),
+        folder: config.state_folder().map_or(Folder::Absent, |path| folder(&path)),
     }
 }
 
@@ -157,16 +154,16 @@ fn units() -> Units {
     }
 }
 
-fn folder() -> Folder {
-    let found = match fs::metadata(FOLDER) {
+fn folder(path: &Path) -> Folder {
+    let found = match fs::metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Folder::Absent,
         Err(_) => return Folder::NotSeen,
     };
-    let Ok(disk) = statvfs(FOLDER) else { return Folder::NotSeen };
+    let Ok(disk) = statvfs(path) else { return Folder::NotSeen };
     Folder::Present {
         mode: found.mode(),
-        writable: access(FOLDER, Access::WRITE_OK).is_ok(),
+        writable: access(path, Access::WRITE_OK).is_ok(),
         free: disk.f_bavail.saturating_mul(disk.f_frsize) >> 20,
     }
 }

@@ -21,6 +21,8 @@ pub struct Counters {
     pub unreadable: AtomicU64,
     /// Of them, those whose judgement panicked: likewise.
     pub panics: AtomicU64,
+    /// First contacts that counted, of sources that were not blocked for them.
+    pub watched: AtomicU64,
     /// Sources blocked; in observe mode, those that would be.
     pub blocks: AtomicU64,
     /// Sources that should be blocked, and the kernel did not take it.
@@ -44,6 +46,7 @@ pub struct Totals {
     pub packets: u64,
     pub accepted: u64,
     pub dropped: u64,
+    pub watched: u64,
     pub unreadable: u64,
     pub panics: u64,
     pub blocks: u64,
@@ -66,6 +69,7 @@ impl Counters {
             packets: show(&self.packets),
             accepted: show(&self.accepted),
             dropped: show(&self.dropped),
+            watched: show(&self.watched),
             unreadable: show(&self.unreadable),
             panics: show(&self.panics),
             blocks: show(&self.blocks),
@@ -84,6 +88,7 @@ impl Add for Totals {
             packets: self.packets.wrapping_add(other.packets),
             accepted: self.accepted.wrapping_add(other.accepted),
             dropped: self.dropped.wrapping_add(other.dropped),
+            watched: self.watched.wrapping_add(other.watched),
             unreadable: self.unreadable.wrapping_add(other.unreadable),
             panics: self.panics.wrapping_add(other.panics),
             blocks: self.blocks.wrapping_add(other.blocks),

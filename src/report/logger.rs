@@ -1,6 +1,7 @@
 //! How log lines look: readable on a terminal, with priorities under systemd, JSON for machines. Reads the wall clock, which is for
 //! people only.
 
+use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +42,13 @@ pub fn set_up(format: LogFormat) -> io::Result<Drain> {
     };
     builder.init();
     Ok(drain)
+}
+
+/// An error and what caused it, on one line.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn now() -> String {

@@ -85,6 +85,7 @@ fn durations(seed: u64) -> Durations {
 #[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 fn numbers() -> Numbers {
     let totals = |n| Totals {
+        watched: n,
         packets: n,
         accepted: n + 1,
         dropped: n + 2,

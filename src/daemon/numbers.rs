@@ -1,0 +1,54 @@
+//! What Prometheus is told, gathered when it asks.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::answers::Answers;
+use super::protection::Protection;
+use super::start::queue_numbers;
+use super::status::count;
+use crate::kernel::clock::wall;
+use crate::kernel::{process, queue};
+use crate::report::counters::Counters;
+use crate::report::metrics::{self, Journal, Numbers, Work};
+
+/// The numbers now.
+pub(super) fn numbers(answers: &Answers) -> Numbers {
+    let Answers { shared, books, audience, counters, .. } = answers;
+    let (config, now) = (books.config(), shared.clock.now());
+    let ours: Vec<_> = queue_numbers(&config).collect();
+    let workers: Vec<_> = counters.iter().map(|counters| work(counters)).collect();
+    let journal = audience.journal().map(|(_, health)| Journal {
+        stored: health.stored.load(Ordering::Relaxed),
+        dropped: health.dropped.load(Ordering::Relaxed),
+        lag: Duration::from_millis(health.lag_ms.load(Ordering::Relaxed)),
+        works: health.problem().is_none(),
+    });
+    let whole = books.health().protection == Protection::Whole.to_string();
+    Numbers {
+        version: env!("CARGO_PKG_VERSION"),
+        mode: config.mode,
+        table: config.table.clone(),
+        since: books.since,
+        uptime: now.since_start(),
+        protection: if whole { metrics::Protection::Whole } else { metrics::Protection::Broken },
+        watched: workers.iter().fold(0, |sum, work| sum.wrapping_add(work.totals.watched)),
+        workers,
+        queues: queue::states().into_iter().filter(|state| ours.contains(&state.number)).collect(),
+        blocked: count(shared.table.blocked(now).len()),
+        banned: count(books.bans().in_force(wall()).count()),
+        sources: count(shared.table.remembered()),
+        max_sources: count(shared.table.room()),
+        memory_bytes: process::resident_bytes(),
+        journal,
+        events_unwritten: audience.file.as_ref().map(crate::report::events_file::Events::unwritten),
+    }
+}
+
+fn work(counters: &Counters) -> Work {
+    Work {
+        totals: counters.totals(),
+        verdict_time: counters.verdict_time.durations(),
+        block_time: counters.block_time.durations(),
+    }
+}
