@@ -73,8 +73,9 @@ pub fn load(config: &Config, host: &Host, blocks: &[(Source, Duration)]) -> Resu
 }
 
 /// Replaces rules and lists by those of another config, with `allow` for its allow list, in one transaction: queues, blocks and what was
-/// learned stay, and packets go on being judged. Number and numbers of the queues must be as they were; see `rearm` for `no_daemon`. A
-/// changed `max` takes effect where the kernel changes a set's size (6.12 does, 5.10 and 6.1 keep it until the next start).
+/// learned stay, and packets go on being judged, but for one that is among the rules at that very moment. Number and numbers of the
+/// queues must be as they were; see `rearm` for `no_daemon`. A changed `max` takes effect where the kernel changes a set's size (6.12
+/// does, 5.10 and 6.1 keep it until the next start).
 pub fn reload(config: &Config, host: &Host, allow: &Prefixes) -> Result<(), NftError> {
     if owner(&config.table)? == Owner::SomebodyElse {
         return Err(NftError::Foreign(config.table.clone()));
