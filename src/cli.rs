@@ -10,31 +10,38 @@ mod ask;
 mod block;
 mod change;
 mod check;
+mod completions;
+mod doctor;
 mod events;
+mod history;
 mod list;
+mod man;
 mod plain;
 mod reload;
 mod replay;
+mod restore;
 mod rules;
 mod run;
 mod services;
+mod stats;
 mod status;
 mod table;
 mod unblock;
+mod when;
 mod whom;
 mod why;
 mod words;
 
-/// Ends a port scan at its first probe, where the firewall is nftables.
+/// Ends a port scan at its first probe, on hosts whose firewall is nftables.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true, help_template = HELP)]
+#[command(version, disable_help_subcommand = true, help_template = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 /// Short enough for any terminal.
-const HELP: &str = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n\n`nftrap COMMAND --help` says more.";
+const HELP: &str = "{about}\n\n{usage-heading} {usage}; `nftrap COMMAND --help` says more\n\n{subcommands}";
 
 /// In the order in which they are wanted: what guards, what looks, what changes, what prepares.
 #[derive(Debug, Subcommand)]
@@ -46,16 +53,32 @@ enum Command {
     #[command(visible_alias = "show")]
     Why(why::Arguments),
     Events(events::Arguments),
+    /// Say what happened: who was blocked and why, and what operators did.
+    History(history::Arguments),
+    /// Count past blocks: which ports, sources and networks, and when.
+    Stats(stats::Arguments),
     Block(block::Arguments),
     Unblock(unblock::Arguments),
     Allow(allow::Arguments),
     Reload(reload::Arguments),
+    /// Say what keeps nftrap from guarding this host, and what to do.
+    ///
+    /// Exit status: 0 nothing does; 1 something does; 2 a wrong command line.
+    Doctor(doctor::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
     /// Say who would have been blocked in capture files, when, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
+    /// Load the ruleset and the journal's blocks, for the time before `run`.
+    ///
+    /// Nothing is queued, and it ends at once: until the daemon runs, what is blocked stays blocked.
+    Restore(restore::Arguments),
+    /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
+    Man(man::Arguments),
+    /// Print what makes a shell complete this command line.
+    Completions(completions::Arguments),
 }
 
 /// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
@@ -72,8 +95,14 @@ pub fn main() -> ExitCode {
         Command::Allow(arguments) => allow::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 

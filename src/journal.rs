@@ -29,7 +29,7 @@ use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
 use place::Lock;
-pub use reader::{Filter, Order, Reader, Told};
+pub use reader::{Filter, Reader, Sequence, Told};
 use row::{Range, count, number, to_wall, wall};
 pub use standing::{Standing, StandingPrefix, StandingSource};
 pub use tidy::Tidied;

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot run fails")]
 #![expect(clippy::disallowed_methods, reason = "it starts the program, and writes files for it")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::process::{Command, Output, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,6 +16,7 @@ use std::sync::mpsc::{Receiver, channel};
 use nftrap::control::peer::Peer;
 use nftrap::control::server::{Outgoing, Refusal, Stopped, serve};
 use nftrap::control::wire::{Allowed, Block, Changed, Request, Shown, Status};
+use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde_json::{Value, json};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -293,4 +296,82 @@ fn events_are_followed_until_the_daemon_ends() {
     assert!(err.starts_with("nftrap has ended"), "{err}");
     let (_, out, _) = run(&table, &["events", "--json"]);
     assert_eq!(json_lines(&out)[1], json!({"missed": 7}));
+}
+
+/// A daemon that tells of one event, and goes on.
+fn quiet_daemon() -> String {
+    let table = fresh_table();
+    let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
+    let answer = |_: Request, _: &Peer, out: &mut Outgoing| {
+        out.part(&json!({"at": "2026-11-24T05:55:21.189Z", "event": "stopped"}))?;
+        out.flush()?;
+        loop {
+            std::thread::park();
+        }
+    };
+    serve(UnixListener::bind_addr(&address).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
+    table
+}
+
+/// Somebody who follows events, and has seen the first.
+fn follower() -> (Child, BufReader<ChildStdout>) {
+    let mut child = command(&quiet_daemon(), &["events"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "05:55:21Z stopped\n");
+    (child, out)
+}
+
+#[test]
+fn following_ends_with_its_reader_also_where_nothing_happens() {
+    let (mut child, out) = follower();
+    drop(out);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn following_ends_well_with_ctrl_c() {
+    let (mut child, _out) = follower();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn without_a_daemon_the_kernel_is_asked_who_is_blocked() {
+    let table = fresh_table();
+    let (code, out, err) = run(&table, &["list"]);
+    assert!(err.contains("nftrap does not run") && err.contains("systemctl start nftrap"), "{err}");
+    if getuid().is_root() {
+        assert_eq!((code, out.as_str()), (0, "nobody is blocked\n"));
+    } else {
+        assert!(code == 1 && out.is_empty() && err.contains("nor can the kernel's set be read: no right"), "{err}");
+    }
+    let (code, _, err) = run(&table, &["list", "--by", "operator"]);
+    assert!(code == 1 && err.contains("leave out `--by`"), "{err}");
+    let (code, out, _) = run(&table, &["why", "192.0.2.1"]);
+    assert!(code == 0 && out.contains("to block it:       nftrap block 192.0.2.1"), "{out}");
+}
+
+const NOBODY: u32 = 65_534;
+
+/// Only root can become somebody else: an ordinary user who runs this has nobody to be refused as.
+#[test]
+fn who_may_not_ask_is_told_who_may() {
+    if !getuid().is_root() {
+        return;
+    }
+    let (table, requests) = daemon();
+    let folder = std::env::temp_dir().join(&table);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.join("nftrap");
+    std::fs::copy(env!("CARGO_BIN_EXE_nftrap"), &program).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let outcome = Command::new(&program).args(["list", "--table", &table]).uid(NOBODY).gid(NOBODY).output();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let (code, out, err) = told(outcome.unwrap());
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("may not ask nftrap anything: ask as root or through sudo"), "{err}");
+    assert_eq!(requests.try_iter().count(), 0);
 }

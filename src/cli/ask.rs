@@ -1,6 +1,5 @@
 //! Asking a daemon: which one, with what words when it does not answer, and how an answer is read.
 
-use std::error::Error;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -9,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::plain::printable;
-use super::run::config_of;
+use super::run::{config_of, with_causes};
 use crate::config::Config;
 use crate::control::client::{self, ClientError};
 use crate::control::wire::Request;
@@ -69,8 +68,7 @@ fn not_understood(why: &dyn std::fmt::Display) -> ClientError {
 
 /// What went wrong, and what to do about it.
 pub(super) fn problem(error: &ClientError) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    let text = with_causes(error);
     let remedy = match error {
         ClientError::NotRunning(_) => ": start it with `systemctl start nftrap` or `nftrap run`",
         ClientError::Broken => ": its log says why (`journalctl -u nftrap`)",

@@ -37,12 +37,12 @@ pub struct Filter {
     /// So many at most.
     pub limit: Option<u64>,
     /// Which come first.
-    pub order: Order,
+    pub sequence: Sequence,
 }
 
 /// Which events come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum Sequence {
     /// The latest.
     #[default]
     NewestFirst,
@@ -157,9 +157,9 @@ fn query(filter: &Filter, after: Option<Place>, length: usize) -> (String, Vec<V
         ends.extend(around.into_iter().map(|range| blob(range.first())));
         add(&condition, ends);
     }
-    let (order, comparison) = match filter.order {
-        Order::NewestFirst => ("DESC", "<"),
-        Order::OldestFirst => ("ASC", ">"),
+    let (order, comparison) = match filter.sequence {
+        Sequence::NewestFirst => ("DESC", "<"),
+        Sequence::OldestFirst => ("ASC", ">"),
     };
     if let Some(place) = after {
         add(&format!(" AND (at, id) {comparison} (?, ?)"), vec![place.at.into(), place.id.into()]);

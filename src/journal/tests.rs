@@ -78,7 +78,7 @@ fn unblocked(seconds: u64, prefix: &str) -> Event {
 }
 
 fn all(reader: &Reader) -> Vec<Event> {
-    told(reader, &Filter { order: Order::OldestFirst, ..Filter::default() })
+    told(reader, &Filter { sequence: Sequence::OldestFirst, ..Filter::default() })
 }
 
 fn told(reader: &Reader, filter: &Filter) -> Vec<Event> {

@@ -52,14 +52,14 @@ fn step(database: &Connection, settings: &Settings, now: Now, kept: &str) -> rus
     let before = wall(now.wall.minus(settings.keep));
     let size = size(database)?;
     let too_large = size.used > settings.max_bytes;
-    // Past its size, the oldest go whatever their age.
-    let before = if too_large { i64::MAX } else { before };
+    // Past its size, the first to come go whatever their age; else the index says at once that none is too old.
+    let (before, order) = if too_large { (i64::MAX, "id") } else { (before, "at") };
     let sql = format!(
         "DELETE FROM events WHERE id IN (
-           SELECT id FROM events WHERE at < :before AND {SPENT} ORDER BY id LIMIT {ROWS})"
+           SELECT id FROM events WHERE at < :before AND {SPENT} ORDER BY {order} LIMIT {ROWS})"
     );
-    let by_order = named_params! {":before": before, ":age": number(now.age), ":kept": kept, ":first": first};
-    let deleted = database.prepare(&sql)?.execute(by_order)?;
+    let bounds = named_params! {":before": before, ":age": number(now.age), ":kept": kept, ":first": first};
+    let deleted = database.prepare(&sql)?.execute(bounds)?;
     let full_step = i64::try_from(deleted).is_ok_and(|deleted| deleted >= ROWS);
     let more_space = give_back(database, settings)?;
     let more = full_step || (too_large && deleted > 0) || more_space;

@@ -172,6 +172,15 @@ fn a_file_of_an_earlier_form_is_brought_to_ours() {
 }
 
 #[test]
+fn what_is_stored_is_on_the_disk_before_we_say_so() {
+    let folder = Folder::new();
+    let journal = folder.open();
+    let mode: String = journal.database.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    let synchronous: i64 = journal.database.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    assert_eq!((mode.as_str(), synchronous), ("wal", 2), "2 is FULL: each transaction waits for the disk");
+}
+
+#[test]
 fn a_full_disk_stores_nothing_by_halves_and_says_so() {
     let folder = Folder::new();
     let mut journal = folder.open();

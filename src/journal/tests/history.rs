@@ -43,7 +43,7 @@ fn events_are_found_by_time_kind_and_source() {
     journal.append(&events).unwrap();
     let reader = folder.reader();
     let seconds = |filter: Filter| -> Vec<u64> {
-        let filter = Filter { order: Order::OldestFirst, ..filter };
+        let filter = Filter { sequence: Sequence::OldestFirst, ..filter };
         told(&reader, &filter).iter().map(|event| event.at.since(at(0)).as_secs()).collect()
     };
     let about = |text: &str| seconds(Filter { source: Some(text.parse().unwrap()), ..Filter::default() });
