@@ -53,7 +53,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Why(why::Arguments),
     Events(events::Arguments),
-    /// Say what happened: who was blocked and why, and what operators did.
+    /// Say what happened: who was blocked and why, what operators did.
     History(history::Arguments),
     /// Count past blocks: which ports, sources and networks, and when.
     Stats(stats::Arguments),
@@ -67,11 +67,11 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
-    /// Say who would have been blocked in capture files, when, and for what.
+    /// Say who would have been blocked in capture files, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
-    /// Load the ruleset and the journal's blocks, for the time before `run`.
+    /// Load ruleset and the journal's blocks, for the time before `run`.
     ///
     /// Nothing is queued, and it ends at once: until the daemon runs, what is blocked stays blocked.
     Restore(restore::Arguments),

@@ -209,7 +209,7 @@ fn each_address_is_done_and_what_is_refused_is_told_at_the_end() {
 fn a_block_lasts_an_hour_unless_more_is_said() {
     let (table, requests) = daemon();
     let (code, out, _) = run(&table, &["block", "192.0.2.1"]);
-    assert!(code == 0 && out.ends_with("for 1h, since `--for` did not say\n"), "{out}");
+    assert!(code == 0 && out.ends_with("1h is the default: `--for 7d`, or `--for forever`, says otherwise\n"), "{out}");
     let (_, out, _) = run(&table, &["block", "192.0.2.1", "--for", "forever", "--json"]);
     assert_eq!(json_lines(&out)[0]["done"], "blocked 192.0.2.1/32");
     let seconds: Vec<_> = requests
@@ -232,7 +232,7 @@ fn other_changes_are_asked_for_as_they_were_typed() {
     assert_eq!((code, out.lines().nth(1)), (0, Some("192.0.2.0/24  operator  for good  ours")));
     assert_eq!(json_lines(&run(&table, &["allow", "list", "--json"]).1)[0]["lasting"], true);
     let (code, out, err) = run(&table, &["reload"]);
-    assert_eq!((code, out.as_str(), err.as_str()), (1, "", "the config: nftrap.toml:3:1: there is no key `foo`\n"));
+    assert_eq!((code, out.as_str(), err.as_str()), (1, "", "reload: nftrap.toml:3:1: there is no key `foo`\n"));
     let one = || "::1/128".parse().unwrap();
     assert_eq!(
         requests.try_iter().collect::<Vec<_>>(),
