@@ -33,16 +33,16 @@ mod whom;
 mod why;
 mod words;
 
-/// Ends a port scan at its first probe, where the firewall is nftables.
+/// Ends a port scan at its first probe, on hosts whose firewall is nftables.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true, help_template = HELP)]
+#[command(version, disable_help_subcommand = true, help_template = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 /// Short enough for any terminal.
-const HELP: &str = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n\n`nftrap COMMAND --help` says more.";
+const HELP: &str = "{about}\n\n{usage-heading} {usage}; `nftrap COMMAND --help` says more\n\n{subcommands}";
 
 /// In the order in which they are wanted: what guards, what looks, what changes, what prepares.
 #[derive(Debug, Subcommand)]
@@ -56,27 +56,33 @@ enum Command {
     Events(events::Arguments),
     /// Watch a scan live in the terminal.
     Top(top::Arguments),
-    /// Say what happened, from the journal.
+    /// Say what happened: who was blocked and why, what operators did.
     History(history::Arguments),
-    /// Count what happened: ports, sources, networks, and when.
+    /// Count past blocks: which ports, sources and networks, and when.
     Stats(stats::Arguments),
     Block(block::Arguments),
     Unblock(unblock::Arguments),
     Allow(allow::Arguments),
     Reload(reload::Arguments),
+    /// Say what keeps nftrap from guarding this host, and what to do.
+    ///
+    /// Exit status: 0 nothing does; 1 something does; 2 a wrong command line.
+    Doctor(doctor::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
-    /// Look at this host: what keeps nftrap from guarding it, what to do.
-    Doctor(doctor::Arguments),
-    /// Say who would have been blocked in capture files, when, and for what.
+    /// Say who would have been blocked in capture files, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
-    /// Load ruleset and blocks, with nothing queued: for the time before `run`.
+    /// Load ruleset and the journal's blocks, for the time before `run`.
+    ///
+    /// Nothing is queued, and it ends at once: until the daemon runs, what is blocked stays blocked.
+    #[command(hide = true)]
     Restore(restore::Arguments),
     /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
     Man(man::Arguments),
     /// Print what makes a shell complete this command line.
+    #[command(hide = true)]
     Completions(completions::Arguments),
 }
 

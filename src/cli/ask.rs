@@ -1,6 +1,5 @@
 //! Asking a daemon: which one, with what words when it does not answer, and how an answer is read.
 
-use std::error::Error;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use super::run::config_of;
 use crate::config::Config;
 use crate::control::client::{self, ClientError};
 use crate::control::wire::Request;
+use crate::report::logger::with_causes;
 
 /// As long as the config lets the name of a table be.
 const MAX_TABLE: usize = 31;
@@ -69,8 +69,7 @@ fn not_understood(why: &dyn std::fmt::Display) -> ClientError {
 
 /// What went wrong, and what to do about it.
 pub(super) fn problem(error: &ClientError) -> String {
-    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    let text = with_causes(error);
     let remedy = match error {
         ClientError::NotRunning(_) => ": start it with `systemctl start nftrap` or `nftrap run`",
         ClientError::Broken => ": its log says why (`journalctl -u nftrap`)",

@@ -11,7 +11,7 @@ use crate::event::plain;
 
 /// An address changes hands, and what is forgotten stays: for ever is for those who say so.
 const BY_DEFAULT: Length = Length::Seconds(3600);
-const NOTE: &str = "for 1h, since `--for` did not say";
+const NOTE: &str = "1h is the default: `--for 7d`, or `--for forever`, says otherwise";
 
 /// Block addresses or networks.
 #[derive(Debug, clap::Args)]

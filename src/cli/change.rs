@@ -26,22 +26,22 @@ pub(super) struct Change {
     pub(super) request: Request,
 }
 
-/// Asks for each, and says what was done, and `note`. One that is refused keeps no other from being done.
+/// Asks for each, and says what was done, and at last `note`. One that is refused keeps no other from being done.
 pub(super) fn each(how: &How, changes: &[Change], note: Option<&str>) -> ExitCode {
     let table = match how.instance.config() {
         Ok(config) => config.table,
         Err(problem) => return super::complain(&problem),
     };
-    let mut refused = Vec::new();
+    let (mut refused, mut last_word) = (Vec::new(), None);
     for (n, change) in changes.iter().enumerate() {
         match done(how, &table, &change.request) {
             Ok(text) => {
                 // It is done, whoever reads that it is.
-                let note = note.filter(|_| !how.json).map(|note| format!("{note}\n")).unwrap_or_default();
-                super::answer(&(text + &note));
+                super::answer(&text);
+                last_word = note.filter(|_| !how.json);
             }
             Err(error @ ClientError::Refused { .. }) => {
-                refused.push(format!("{}: {}", change.whom, ask::problem(&error)));
+                refused.push(named(&change.whom, &ask::problem(&error)));
             }
             // Nor would it answer the next.
             Err(error) => {
@@ -53,7 +53,15 @@ pub(super) fn each(how: &How, changes: &[Change], note: Option<&str>) -> ExitCod
             }
         }
     }
+    if let Some(note) = last_word {
+        super::answer(&format!("{note}\n"));
+    }
     if refused.is_empty() { ExitCode::SUCCESS } else { super::complain(&refused.join("\n")) }
+}
+
+/// A problem that says whose it is.
+fn named(whom: &str, problem: &str) -> String {
+    if problem.split_whitespace().any(|word| word == whom) { problem.to_owned() } else { format!("{whom}: {problem}") }
 }
 
 fn done(how: &How, table: &str, request: &Request) -> Result<String, ClientError> {
@@ -117,6 +125,12 @@ mod tests {
             shown(&changed)
                 .ends_with("here\nnot in the journal: a reboot undoes it; `nftrap status` says how the journal does\n")
         );
+    }
+
+    #[test]
+    fn a_problem_says_whose_it_is_once() {
+        assert_eq!(named("192.0.2.1", "192.0.2.1 is not blocked"), "192.0.2.1 is not blocked");
+        assert_eq!(named("192.0.2.1", "no"), "192.0.2.1: no");
     }
 
     #[test]

@@ -5,16 +5,19 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::ask::{self, Instance};
 use super::plain::{json_line, number, printable, span, time};
+
 use super::table::{Align, Table};
 use crate::config::Config;
 use crate::control::client::{self, ClientError};
 use crate::control::wire::{Block, Request};
 use crate::kernel::clock;
 use crate::kernel::dump::{self, DumpError, Element};
+use crate::report::logger::with_causes;
 
 /// Say who is blocked, those first whose block ends first.
 #[derive(Debug, clap::Args)]
@@ -80,22 +83,32 @@ fn from_the_kernel_alone(
     }
     match from_kernel(config) {
         Ok(blocks) => {
-            super::complain(&format!("{problem}; these blocks are in the kernel, and go on until they end"));
-            super::written(blocks.iter().try_for_each(|block| list.block(block)).and_then(|()| list.finish()))
+            super::complain(&format!(
+                "{problem}; these blocks are in the kernel, and go on until they end, {}",
+                bans(config)
+            ));
+            let mut parts = blocks.iter().map(|block| serde_json::to_value(block).unwrap_or_default());
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = parts.try_for_each(|part| list.part(&part));
+            super::written(list.finish())
         }
         Err(why) => super::complain(&format!("{problem}; nor can the kernel's set be read: {why}")),
     }
 }
 
+/// Operators' blocks are in sets of their own, which can hold networks.
+pub(super) fn bans(config: &Config) -> String {
+    format!("as operators' blocks do: `nft list set inet {0} banned4` and `… banned6` show them", config.table)
+}
+
 /// The blocks that the kernel has, those first that end first.
 pub(super) fn from_kernel(config: &Config) -> Result<Vec<Block>, String> {
-    let mut blocks = match dump::dump(&config.table, config.detect.ipv6_prefix) {
-        Ok(found) => found,
+    let mut elements = match dump::dump(&config.table, config.detect.ipv6_prefix) {
+        Ok(elements) => elements,
         // Without a table nobody is blocked.
         Err(DumpError::SetGone(_)) => Vec::new(),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(with_causes(&error)),
     };
-    blocks.sort_unstable_by_key(|element| (element.left.is_none(), element.left));
+    elements.sort_unstable_by_key(|element| (element.left.is_none(), element.left));
     let now = clock::wall();
     let block = |Element { source, left, packets }: Element| Block {
         source: source.to_string(),
@@ -106,7 +119,7 @@ pub(super) fn from_kernel(config: &Config) -> Result<Vec<Block>, String> {
         packets,
         reason: None,
     };
-    Ok(blocks.into_iter().map(block).collect())
+    Ok(elements.into_iter().map(block).collect())
 }
 
 /// The list on its way out.
@@ -130,18 +143,19 @@ impl<'a, W: Write> List<'a, W> {
 
     /// One part of the daemon's answer; breaks when nobody reads any more.
     fn part(&mut self, part: &Value) -> ControlFlow<()> {
-        self.written = match serde_json::from_value::<Block>(part.clone()) {
-            Ok(block) if self.by.is_none_or(|by| by.name() == block.by) => self.block(&block),
+        self.written = match Block::deserialize(part) {
+            Ok(block) if self.by.is_none_or(|by| by.name() == block.by) => self.block(&block, part),
             Ok(_) => Ok(()),
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("not understood: {error}"))),
         };
         if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    fn block(&mut self, block: &Block) -> io::Result<()> {
+    /// As JSON it is what the daemon said, also where we do not understand all of it.
+    fn block(&mut self, block: &Block, part: &Value) -> io::Result<()> {
         self.rows = self.rows.saturating_add(1);
         match &mut self.form {
-            Form::Json(out) => writeln!(out, "{}", json_line(&serde_json::to_value(block)?)),
+            Form::Json(out) => writeln!(out, "{}", json_line(part)),
             Form::Table(table) => table.row(row(block)),
         }
     }

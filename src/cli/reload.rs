@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use super::change::{self, Change, How};
 use crate::control::wire::Request;
 
-/// Have the config read again; with a mistake in it the old one stays in force.
+/// Have the config read again.
+///
+/// With a mistake in it the old one stays in force.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -13,5 +15,5 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    change::each(&arguments.how, &[Change { whom: "the config".to_owned(), request: Request::Reload }], None)
+    change::each(&arguments.how, &[Change { whom: "reload".to_owned(), request: Request::Reload }], None)
 }

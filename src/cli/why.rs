@@ -28,7 +28,7 @@ const EARLIER: u64 = 10;
 /// What the past is asked for: what ended or began a block, or kept one from beginning.
 const KINDS: [&str; 6] = ["blocked", "would_block", "unblocked", "operator_blocked", "allowed", "disallowed"];
 
-/// Say why an address is blocked, or why not, and what to do about it.
+/// Say why an address is blocked, or why not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The address, or a source as `nftrap list` shows it.
@@ -49,7 +49,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let (shown, journal, runs) = match known(&config, arguments.who) {
         Ok((shown, journal)) => (shown, journal, true),
         Err(error @ ClientError::NotRunning(_)) => {
-            super::complain(&format!("{}; here is what the kernel and the journal know", ask::problem(&error)));
+            let problem = ask::problem(&error);
+            super::complain(&format!("{problem}; blocks go on until they end, {}", list::bans(&config)));
             (known_without(&config, arguments.who), config.journal_file(), false)
         }
         Err(error) => return super::complain(&ask::problem(&error)),
@@ -76,7 +77,7 @@ fn known_without(config: &Config, who: IpAddr) -> Shown {
     let (state, blocks) = match list::from_kernel(config) {
         Ok(mut blocks) => {
             blocks.retain(holds);
-            (if blocks.is_empty() { "not blocked" } else { "blocked" }, blocks)
+            (if blocks.is_empty() { "not blocked by nftrap itself" } else { "blocked" }, blocks)
         }
         Err(problem) => {
             super::complain(&printable(&format!("the kernel's set cannot be read: {problem}")));

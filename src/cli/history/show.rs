@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use crate::cli::plain::{json_line, printable};
 use crate::event::{Event, Offence, What, plain};
 
 /// A row; before the first, the heads of the columns.
@@ -60,22 +61,9 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
-/// Without what a terminal obeys: control characters, and those that turn the direction of writing.
-fn printable(text: &str) -> String {
-    let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// A line of JSON. Some control characters may stand in JSON as they are, and a terminal obeys them all the same.
+/// A line of JSON.
 pub(super) fn json(out: &mut impl Write, event: &Event) -> io::Result<()> {
-    let mut line = String::new();
-    for c in serde_json::to_string(event)?.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' => line.extend(format!("\\u{:04x}", u32::from(c)).chars()),
-            c => line.push(c),
-        }
-    }
-    writeln!(out, "{line}")
+    writeln!(out, "{}", json_line(&serde_json::to_value(event)?))
 }
 
 #[cfg(test)]

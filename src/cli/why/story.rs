@@ -99,8 +99,8 @@ impl Story<'_> {
         let window = span(Duration::from_secs(*window));
         let seen = last_seen.as_deref().map(|at| format!(", last seen {}", time(at))).unwrap_or_default();
         let contacts = counted((*contacts).into(), "contact");
-        let repeats = if *repeats > 0 {
-            format!(", {} in a row before", counted((*repeats).into(), "block"))
+        let repeats = if *repeats > 0 && self.shown.blocks.is_empty() {
+            format!(", {} in a row so far", counted((*repeats).into(), "block"))
         } else {
             String::new()
         };

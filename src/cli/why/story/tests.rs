@@ -52,7 +52,7 @@ fn a_block_is_told_with_its_end_its_reasons_its_past_and_the_way_out() {
     let shown = Shown { blocks: vec![block("198.51.100.2")], contacts: 2, repeats: 2, evidence, ..shown("blocked") };
     let expected = "\
 198.51.100.2 is blocked until 2026-11-24T06:05:21Z (9m 12s left), by nftrap; its block 3 in a row; 12,345 packets dropped since
-2 contacts remembered, last seen 2026-11-24T05:55:21Z, 2 blocks in a row before; within 1h enough are 1 with trigger ports, \
+2 contacts remembered, last seen 2026-11-24T05:55:21Z; within 1h enough are 1 with trigger ports, \
 or 4 with other ports that nobody serves
 it asked for what nobody serves:
   2026-11-24T05:55:20Z  tcp 111 (sunrpc) of 203.0.113.2, syn
