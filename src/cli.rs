@@ -26,6 +26,7 @@ mod services;
 mod stats;
 mod status;
 mod table;
+mod top;
 mod unblock;
 mod when;
 mod whom;
@@ -53,6 +54,8 @@ enum Command {
     #[command(visible_alias = "show")]
     Why(why::Arguments),
     Events(events::Arguments),
+    /// Watch a scan live in the terminal.
+    Top(top::Arguments),
     /// Say what happened: who was blocked and why, what operators did.
     History(history::Arguments),
     /// Count past blocks: which ports, sources and networks, and when.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
         Command::Unblock(arguments) => unblock::run(&arguments),

@@ -55,7 +55,7 @@ pub(super) struct Arguments {
 /// Which journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The journal's file [default: the config's].
+    /// The journal's file [default: TABLE.db in /var/lib/nftrap].
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     journal: Option<PathBuf>,
     /// The config file; without it, the built-in defaults.

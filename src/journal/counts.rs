@@ -61,7 +61,7 @@ fn top(database: &Connection, (since, until): (Wall, Wall), by: By, n: u32) -> r
     };
     let sql = format!(
         "SELECT {columns}, count(*) AS blocks, count(DISTINCT source), max(at) AS last {BLOCKS}
-         GROUP BY a, b ORDER BY blocks DESC, last DESC LIMIT :n"
+         GROUP BY a, b ORDER BY blocks DESC, last DESC, a LIMIT :n"
     );
     let mut statement = database.prepare(&sql)?;
     let period = named_params! {":since": wall(since), ":until": wall(until), ":n": n};

@@ -16,6 +16,12 @@ pub enum JournalError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// There is none.
+    #[error("there is no journal {}: `nftrap run` makes one; is it another file?", .file.display())]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
     /// Another daemon has it.
     #[error(
         "the journal {} is in use by another nftrap{}: give each daemon its own [journal] file", .file.display(),

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::row::{Range, wall};
 use super::{JournalError, place, schema};
@@ -62,6 +64,7 @@ pub struct Told {
 impl Reader {
     /// Opens the journal `file`.
     pub fn open(file: &Path) -> Result<Self, JournalError> {
+        refuse_unreadable(file)?;
         let database = match schema::open_to_read(&uri(file, ""), file) {
             // Without the right to write the folder, the files that the database keeps beside it cannot be made. Where there is no log,
             // the file alone is the whole truth.
@@ -113,6 +116,15 @@ impl Reader {
             Ok(Row { place: Place { at: row.get(0)?, id: row.get(1)? }, detail: row.get(2)? })
         })?;
         rows.collect()
+    }
+}
+
+/// Says what the database would not. Without opening the file: to close it would take away the locks of a daemon that reads its own.
+fn refuse_unreadable(file: &Path) -> Result<(), JournalError> {
+    match access(file, Access::READ_OK) {
+        Ok(()) => Ok(()),
+        Err(Errno::NOENT) => Err(JournalError::Missing { file: file.to_owned() }),
+        Err(errno) => Err(JournalError::files("read the journal", file, errno.into())),
     }
 }
 

@@ -93,7 +93,9 @@ fn part(counts: &Counts, parts: usize) -> std::time::Duration {
 
 fn each(counts: &Counts) -> String {
     let part = std::time::Duration::from_secs(part(counts, counts.slots.len()).as_secs().max(1));
-    humantime::format_duration(part).to_string()
+    let text = humantime::format_duration(part).to_string();
+    // Days and hours, or hours and minutes: nobody wants the seconds of a day.
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn json(counts: &Counts) -> String {
