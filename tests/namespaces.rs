@@ -27,6 +27,8 @@ mod coexist_iptables;
 mod coexist_nft;
 #[path = "namespaces/coexist_queue.rs"]
 mod coexist_queue;
+#[path = "namespaces/commands.rs"]
+mod commands;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
 #[path = "namespaces/flood.rs"]

@@ -11,6 +11,7 @@ use super::{Output, output};
 use crate::control::client::ClientError;
 use crate::control::wire::{JournalStatus, Quantiles, Queue, Request, Status};
 use crate::kernel::queue::{self, QueueState};
+use crate::report::counters::Totals;
 
 /// Its exit status, where it runs and does not guard.
 const NOT_WHOLE: u8 = 3;
@@ -141,34 +142,19 @@ fn troubles(status: &Status) -> Vec<String> {
 }
 
 fn entries(status: &Status) -> Vec<(&'static str, Vec<String>)> {
-    let Status { version, process, since, uptime, mode, table, config, method, .. } = status;
+    let Status { version, process, since, uptime, mode, table, config, method, counters, rates, .. } = status;
     let ago = span(Duration::from_secs(*uptime));
     let config = config.as_deref().unwrap_or("built-in defaults");
-    let counters = &status.counters;
     vec![
         ("since", vec![format!("{} ({ago}), nftrap {version}, process {process}", time(since))]),
         ("mode", vec![mode.clone()]),
         ("config", vec![config.to_owned()]),
         ("table", vec![format!("inet {table}, queued by {method}")]),
         ("queues", status.queues.iter().map(queue).collect()),
-        (
-            "packets",
-            vec![format!(
-                "{} judged: {} accepted, {} dropped, {} unreadable, {} lost",
-                number(counters.packets),
-                number(counters.accepted),
-                number(counters.dropped),
-                number(counters.unreadable),
-                number(counters.lost)
-            )],
-        ),
+        ("packets", vec![packets(counters)]),
         (
             "rates",
-            vec![format!(
-                "{} a second, {} a second",
-                counted(status.rates.packets, "packet"),
-                counted(status.rates.blocks, "block")
-            )],
+            vec![format!("{} a second, {} a second", counted(rates.packets, "packet"), counted(rates.blocks, "block"))],
         ),
         ("verdict", vec![quantiles(status.verdict_us)]),
         ("block", vec![quantiles(status.block_us)]),
@@ -177,6 +163,13 @@ fn entries(status: &Status) -> Vec<(&'static str, Vec<String>)> {
         ("memory", vec![mebibytes(status.memory_bytes)]),
         ("journal", vec![status.journal.as_ref().map_or_else(|| "none is kept".to_owned(), journal)]),
     ]
+}
+
+fn packets(counters: &Totals) -> String {
+    let Totals { packets, accepted, dropped, unreadable, lost, .. } = counters;
+    let [packets, accepted, dropped, unreadable, lost] =
+        [packets, accepted, dropped, unreadable, lost].map(|n| number(*n));
+    format!("{packets} judged: {accepted} accepted, {dropped} dropped, {unreadable} unreadable, {lost} lost")
 }
 
 fn queue(queue: &Queue) -> String {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::control::wire::Rates;
-use crate::report::counters::Totals;
 
 fn status() -> Status {
     Status {
