@@ -21,6 +21,8 @@ use crate::time::Moment;
 mod feed;
 mod keys;
 mod model;
+#[cfg(test)]
+mod samples;
 mod view;
 mod words;
 

@@ -11,10 +11,10 @@ use nftrap::control::wire::{Changed, Request};
 use serde_json::{Value, json};
 
 /// What it is asked, and tells.
-pub type Events = dyn Fn(&mut Outgoing) -> Result<(), Stopped> + Send + Sync;
+pub(crate) type Events = dyn Fn(&mut Outgoing) -> Result<(), Stopped> + Send + Sync;
 
 /// Serves in this process as the daemon of `table`; what follows events gets what `events` writes.
-pub fn start(table: &str, events: Box<Events>) {
+pub(crate) fn start(table: &str, events: Box<Events>) {
     let name = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
     let (asked, table) = (AtomicU64::new(0), table.to_owned());
     let unblocked = AtomicBool::new(false);

@@ -152,10 +152,14 @@ fn one<T: DeserializeOwned>(table: &str, request: &Request) -> Result<Box<T>, St
     answer.and_then(|part| serde_json::from_value(part).ok()).ok_or_else(|| OTHER_VERSION.to_owned())
 }
 
-/// An error and what caused it, on one line.
+/// An error, what caused it, and what to do, on one line.
 fn reason(error: &ClientError) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let remedy = match error {
+        ClientError::NotRunning(_) => ": start it with `systemctl start nftrap` or `nftrap run`",
+        ClientError::Stranger { .. } | ClientError::Refused { .. } | ClientError::Broken | ClientError::Socket(_) => "",
+    };
+    format!("{error}{cause}{remedy}")
 }
 
 fn read_keys(to: &Sender<Input>) -> Option<()> {

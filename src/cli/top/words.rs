@@ -73,6 +73,15 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     head.chain(['…']).chain(text.chars().skip(length.saturating_sub(tail))).collect()
 }
 
+/// A sentence in `width` characters: its end goes.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let Some(room) = width.checked_sub(1) else { return String::new() };
+    text.chars().take(room).chain(['…']).collect()
+}
+
 /// `text` in lines of `width` characters, broken between words where one fits into a line.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -116,11 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_loses_its_middle() {
+    fn an_address_loses_its_middle_and_a_sentence_its_end() {
         assert_eq!(fit("192.0.2.1", 9), "192.0.2.1");
         assert_eq!(fit("2001:db8:aaaa:bbbb::/64", 15), "2001:db…bb::/64");
         assert_eq!(["abc", "abc", "abc"].map(|text| fit(text, 0)), ["", "", ""]);
         assert_eq!(fit("abc", 1), "…");
+        assert_eq!(["", "…", "ab…", "abcd"], [0, 1, 3, 4].map(|width| cut("abcd", width)));
     }
 
     #[test]

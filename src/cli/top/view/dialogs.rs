@@ -7,9 +7,9 @@ use ratatui::layout::Constraint;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 
+use super::super::model::{Dialog, Model};
+use super::super::words::{long, plain, wrap};
 use super::{Look, Tone};
-use crate::cli::top::model::{Dialog, Model};
-use crate::cli::top::words::{long, plain, wrap};
 use crate::control::wire::{self, Shown};
 use crate::event::{self, Seen};
 
@@ -70,7 +70,7 @@ fn story(shown: &Shown) -> Vec<Said> {
         shown.contacts
     )));
     if shown.repeats > 0 {
-        lines.push(normal(format!("blocked {} times in a row", shown.repeats)));
+        lines.push(normal(format!("blocks in a row so far: {}", shown.repeats)));
     }
     if !shown.evidence.is_empty() {
         lines.push((Tone::Title, "what it did lately, oldest first:".to_owned()));

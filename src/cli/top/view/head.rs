@@ -7,9 +7,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Sparkline;
 
+use super::super::model::Model;
+use super::super::words::{cut, long, micros, plain};
 use super::{Look, Tone};
-use crate::cli::top::model::Model;
-use crate::cli::top::words::{fit, long, micros, plain};
 use crate::control::wire::{JournalStatus, Quantiles, Status};
 use crate::time::Moment;
 
@@ -41,7 +41,7 @@ fn verdict(model: &Model, now: Moment, look: Look, width: u16) -> Line<'static> 
     let mut spans =
         if model.is_paused() { vec![look.span(Tone::Warning, "PAUSED "), Span::raw(" ")] } else { Vec::new() };
     let room = usize::from(width).saturating_sub(if model.is_paused() { 8 } else { 0 });
-    let bad = |text: String| look.span(Tone::Bad, fit(&text, room));
+    let bad = |text: String| look.span(Tone::Bad, cut(&text, room));
     match (&model.status, &model.away) {
         (_, Some(reason)) => spans.push(bad(format!("NO ANSWER: {reason}"))),
         (None, None) => spans.push(look.span(Tone::Warning, "nftrap has not answered yet")),
@@ -110,7 +110,7 @@ fn journal(journal: Option<&JournalStatus>, look: Look) -> Item {
     let mut text = match &journal.problem {
         Some(problem) => {
             tone = Tone::Bad;
-            fit(&plain(problem), 50)
+            cut(&plain(problem), 50)
         }
         None => format!("ok, {} stored", journal.stored),
     };
@@ -143,7 +143,7 @@ fn trouble(model: &Model, now: Moment, status: &Status, look: Look) -> Vec<Item>
         && let Some((at, reason)) = &model.deaf
         && now.since(*at) < DEAF
     {
-        items.push(vec![look.span(Tone::Bad, format!("no events: {}", fit(reason, 48)))]);
+        items.push(vec![look.span(Tone::Bad, format!("no events: {}", cut(reason, 48)))]);
     }
     items
 }
@@ -172,8 +172,11 @@ pub(super) fn spark(frame: &mut Frame<'_>, area: Rect, look: Look, name: &'stati
     let shown = seconds.get(seconds.len().saturating_sub(room)..).unwrap_or_default();
     let highest = shown.iter().flatten().copied().max().unwrap_or(0);
     let blank = std::iter::repeat_n(None, room.saturating_sub(shown.len()));
+    // Little beside much is not nothing: it gets the lowest bar that there is.
+    let least = highest.div_ceil(u64::from(area.height).saturating_mul(8).max(1));
+    let seen = |n: u64| if n == 0 { 0 } else { n.max(least) };
     let bars_of = Sparkline::default()
-        .data(blank.chain(shown.iter().copied()).collect::<Vec<_>>())
+        .data(blank.chain(shown.iter().map(|n| n.map(seen))).collect::<Vec<_>>())
         .max(highest.max(1))
         .style(look.of(Tone::Title));
     frame.render_widget(look.span(Tone::Quiet, name), label);
