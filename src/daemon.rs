@@ -3,46 +3,71 @@
 //! **Start:** table in the kernel with nothing queued → queues bound → workers running → packets sent to the queues → ready.
 //! **End:** nothing sent to the queues any more → workers drain what waits → queues closed. Blocks stay, unless told otherwise.
 
-use std::cmp::Reverse;
 use std::io;
 use std::ops::Add as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, Mode, OnExit};
-use crate::detect::source::Source;
+use crate::config::{Config, OnExit};
+use crate::control::server;
+use crate::event::What;
+use crate::journal::JournalError;
+use crate::journal::keeper::Keeper;
+use crate::kernel::block_set::BlockSet;
+use crate::kernel::clock::wall;
+use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
-use crate::kernel::nft;
-use crate::kernel::nft::Removed;
+use crate::kernel::nft::{self, Removed};
 use crate::kernel::queue::{self, QueueError};
-use crate::kernel::watch::Watch;
 use crate::report::counters::{Counters, Totals};
-use crate::report::fact::Fact;
 
+mod allowed;
+mod answers;
+mod audience;
+mod bans;
 mod blocks;
+mod books;
+mod memory;
+mod orders;
+mod pace;
 mod policy;
+mod protection;
+mod pulse;
+mod reload;
 mod start;
+mod status;
 mod worker;
 mod writer;
 
-use policy::{Policy, surroundings};
+use allowed::Allowed;
+use answers::{Answers, Order};
+use audience::Audience;
+use books::Books;
+use protection::{Guard, Protection};
+use pulse::Pulse;
 use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share};
-use worker::Worker;
 use writer::Writer;
 
 /// Facts that wait for the writer; more than this and it is not keeping up, and a flood is no reason to wait for it.
 const PENDING_FACTS: usize = 4096;
+/// Changes that wait to be made; operators are few.
+const PENDING_ORDERS: usize = 16;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
+/// A process that was killed is gone after that, unless its memory is very large.
+const TICKS_TO_GO: u32 = 5;
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
+/// Rates are of the last second.
+const TICKS_PER_PULSE: u32 = 10;
 /// A service that stops has listened for a minute before, or was asked.
 const TICKS_PER_REFRESH: u32 = 600;
 /// Addresses, routes and sessions change seldom.
@@ -57,6 +82,20 @@ pub enum DaemonError {
     /// The ruleset cannot be loaded.
     #[error(transparent)]
     Ruleset(#[from] nft::NftError),
+    /// The blocks that are there cannot be read.
+    #[error(transparent)]
+    Blocks(#[from] DumpError),
+    /// Whom operators allowed cannot be read: they might be blocked.
+    #[error("cannot read {file}, which names sources that are never blocked: mend it, or move it away")]
+    Allowed {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// No netlink socket for the block sets.
     #[error("cannot open a netlink socket to netfilter")]
     Netlink(#[source] io::Error),
@@ -71,37 +110,51 @@ pub enum DaemonError {
     WorkerEnded,
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub fn run(config: &Config) -> Result<(), DaemonError> {
+/// Runs until SIGTERM or SIGINT; `path` is where `config` was read.
+pub fn run(config: Config, path: Option<&Path>) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
-    let instance = Instance::claim(&config.table)?;
-    refuse_taken_queues(config)?;
-    let shared = Arc::new(share(config, config.allow.clone()));
-    nft::load(config, &shared.host(), &[])?;
-    let (sender, facts) = bounded(PENDING_FACTS);
-    let (workers, blocks) = open_workers(config, &shared, &sender)?;
-    drop(sender);
-    let daemon = Daemon::start(config, shared, workers, facts)?;
-    let method = nft::arm(config).inspect_err(|_| daemon.stop_workers())?;
-    announce(config, method, blocks);
-    let outcome = daemon.watch(config, &instance, &mut signals);
-    daemon.stop(config)?;
+    let mut instance = claim(&config.table)?;
+    refuse_taken_queues(&config)?;
+    let mut daemon = Daemon::start(config, path)?;
+    let ready = daemon.arm().and_then(|()| daemon.listen(instance.listener()));
+    if let Err(error) = ready {
+        daemon.stop_workers();
+        return Err(error);
+    }
+    let outcome = daemon.watch(&mut instance, &mut signals);
+    daemon.stop()?;
     outcome
 }
 
-/// Whether packets come to us.
-#[derive(PartialEq, Eq)]
-enum Protection {
-    /// As far as we know.
-    Whole,
-    /// They do not, for that reason.
-    Broken(String),
+/// Loads our table with the blocks that the journal has, and nothing queued: for the time before the daemon runs.
+pub fn restore(config: &Config) -> Result<usize, DaemonError> {
+    let _instance = Instance::claim(&config.table)?;
+    let allowed = allowed(config)?;
+    let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
+    let memory = memory::look(&config)?;
+    let shared = share(&config);
+    let blocks = memory.blocks(config.mode);
+    nft::load(&config, &shared.host(), blocks)?;
+    nft::ban(&config.table, &orders::banned(&memory.bans))?;
+    Ok(blocks.len())
 }
 
-impl Protection {
-    fn is_broken(&self) -> bool {
-        *self != Self::Whole
+fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
+    let file = config.allow_file();
+    let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+    Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
+}
+
+/// Claims the table. A daemon that was killed just now is given the time to go.
+#[expect(clippy::disallowed_methods, reason = "nothing else is done before there is a claim")]
+fn claim(table: &str) -> Result<Instance, InstanceError> {
+    for _ in 0..TICKS_TO_GO {
+        match Instance::claim(table) {
+            Err(InstanceError::Running { .. }) => thread::sleep(TICK),
+            claimed @ (Ok(_) | Err(InstanceError::Claim(_))) => return claimed,
+        }
     }
+    Instance::claim(table)
 }
 
 /// What a signal asks of us.
@@ -111,37 +164,89 @@ enum Then {
     Stop,
 }
 
-/// The running threads.
+/// The running threads, and what this one, which changes things, has at hand.
 struct Daemon {
+    books: Arc<Books>,
     shared: Arc<Shared>,
+    audience: Arc<Audience>,
     counters: Vec<Arc<Counters>>,
     workers: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
-    numbers: Vec<u16>,
+    keeper: Option<Keeper>,
+    /// This thread's own way to the kernel's sets.
+    set: BlockSet,
+    guard: Guard,
+    orders: Receiver<Order>,
+    answers: Arc<Answers>,
+    blocks: usize,
 }
 
 impl Daemon {
-    fn start(
-        config: &Config,
-        shared: Arc<Shared>,
-        workers: Vec<Worker>,
-        facts: Receiver<Fact>,
-    ) -> Result<Self, DaemonError> {
-        let counters = workers.iter().map(Worker::counters).collect();
-        let writer = Writer::new(facts, shared.clock);
+    /// Puts the table into the kernel, with nothing queued, and starts all threads.
+    fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
+        let allowed = allowed(&config)?;
+        let (memory, journal) = memory::open(&config);
+        let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
+        let shared = Arc::new(share(&whole));
+        nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
+        nft::ban(&config.table, &orders::banned(&memory.bans))?;
+        let (sender, facts) = bounded(PENDING_FACTS);
+        let opened = open_workers(&whole, &shared, &sender, &memory)?;
+        drop(sender);
+        // Only now: queues are opened while no other thread opens files.
+        let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
+        let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
+        let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
+        let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
+        books.health().room = opened.room;
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, None)));
+        let counters: Vec<_> = opened.workers.iter().map(worker::Worker::counters).collect();
+        let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
-        let mut threads = Vec::with_capacity(workers.len());
-        for (i, worker) in workers.into_iter().enumerate() {
-            threads.push(spawn(&format!("worker{i}"), move || worker.run())?);
+        let mut workers = Vec::with_capacity(opened.workers.len());
+        for (i, worker) in opened.workers.into_iter().enumerate() {
+            workers.push(spawn(&format!("worker{i}"), move || worker.run())?);
         }
-        Ok(Self { shared, counters, workers: threads, writer, numbers: queue_numbers(config).collect() })
+        let (sender, orders) = bounded(PENDING_ORDERS);
+        let answers = Arc::new(Answers {
+            shared: Arc::clone(&shared),
+            books: Arc::clone(&books),
+            audience: Arc::clone(&audience),
+            counters: counters.clone(),
+            orders: sender,
+        });
+        let blocks = opened.blocks;
+        Ok(Self { books, shared, audience, counters, workers, writer, keeper, set, guard, orders, answers, blocks })
     }
 
-    /// Serves signals until one says stop, or a worker is gone.
-    #[expect(clippy::disallowed_methods, reason = "this thread has nothing to do between two looks")]
-    fn watch(&self, config: &Config, instance: &Instance, signals: &mut Signals) -> Result<(), DaemonError> {
-        let table = Watch::open(&config.table).map_err(DaemonError::Netlink)?;
-        let (mut tick, mut state) = (0_u32, Protection::Whole);
+    /// Sends packets to the queues, and says so.
+    fn arm(&mut self) -> Result<(), DaemonError> {
+        let config = self.books.config();
+        let method = nft::arm(&config)?;
+        self.guard.settled();
+        self.books.health().method = method;
+        self.books.health().protection = Protection::Whole.to_string();
+        announce(&config, method, self.blocks);
+        let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
+        self.audience.tell(What::Started { version, blocks });
+        Ok(())
+    }
+
+    /// Answers operators.
+    fn listen(&self, listener: Option<std::os::unix::net::UnixListener>) -> Result<(), DaemonError> {
+        let Some(listener) = listener else {
+            warn!("somebody else has the name of our control socket: no command reaches us until it is given up");
+            return Ok(());
+        };
+        let (books, answers) = (Arc::clone(&self.books), Arc::clone(&self.answers));
+        let group = Arc::new(move || books.config.load().control.group.clone());
+        let answer = Arc::new(move |request, peer: &_, out: &mut _| answers.answer(request, peer, out));
+        server::serve(listener, group, answer).map_err(DaemonError::Start)
+    }
+
+    /// Serves signals and operators until a signal says stop, or a worker is gone.
+    fn watch(&mut self, instance: &mut Instance, signals: &mut Signals) -> Result<(), DaemonError> {
+        let (mut tick, mut pulse) = (0_u32, Pulse::new(&self.counters));
         loop {
             tick = tick.wrapping_add(1);
             if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
@@ -150,103 +255,69 @@ impl Daemon {
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
             }
-            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) && (state.is_broken() || table.is_gone().unwrap_or(false)) {
-                state = self.restore(config, &state);
+            if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
+                self.protect();
+            }
+            if tick.is_multiple_of(TICKS_PER_PULSE) {
+                self.books.health().rates = pulse.beat(&self.counters);
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
-                self.look_around(config);
+                self.look_around();
+                self.listen_again(instance)?;
             }
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
-                self.refresh(config);
+                self.refresh();
             }
-            instance.dismiss_callers();
-            thread::sleep(TICK);
+            match self.orders.recv_timeout(TICK) {
+                Ok(order) => self.fulfil(order),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
         }
     }
 
-    fn obey(&self, signal: i32) -> Then {
+    fn listen_again(&self, instance: &mut Instance) -> Result<(), DaemonError> {
+        instance.claim_again().map_or(Ok(()), |listener| self.listen(Some(listener)))
+    }
+
+    fn obey(&mut self, signal: i32) -> Then {
         match signal {
             SIGUSR1 => {
                 show_totals(&self.counters);
-                show_queues(&self.numbers);
+                self.show_queues();
                 Then::GoOn
             }
             SIGHUP => {
-                // Its default would end us, and with us the trap, because somebody closed a terminal.
-                warn!("SIGHUP changes nothing: restart to read the config again; blocks stay meanwhile");
+                // It says itself what came of it.
+                let (Ok(_) | Err(_)) = self.reload(None);
                 Then::GoOn
             }
             _ => Then::Stop,
         }
     }
 
-    /// Puts back table and blocks that somebody flushed. What fails now is tried again at the next look, and said once.
-    fn restore(&self, config: &Config, before: &Protection) -> Protection {
-        let blocks = self.blocks_to_restore(config);
-        match nft::load(config, &self.shared.host(), &blocks).and_then(|()| nft::arm(config)) {
-            Ok(_) => {
-                warn!(blocks = blocks.len(); "somebody removed our table: it is back, and so are the blocks");
-                Protection::Whole
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                if *before != Protection::Broken(reason.clone()) {
-                    log::error!(error = reason.as_str(); "somebody removed our table, and it cannot be put back: trying on");
-                }
-                Protection::Broken(reason)
-            }
-        }
-    }
-
-    /// Those that were in the kernel, as far as we know: while observing none, and never more than may be at once.
-    fn blocks_to_restore(&self, config: &Config) -> Vec<(Source, Duration)> {
-        if config.mode == Mode::Observe {
-            return Vec::new();
-        }
-        let now = self.shared.clock.now();
-        let mut blocks = self.shared.table.blocked(now);
-        blocks.sort_unstable_by_key(|(_, until)| Reverse(*until));
-        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
-        blocks.into_iter().map(|(source, until)| (source, until.since(now))).collect()
-    }
-
-    fn look_around(&self, config: &Config) {
-        let known = self.shared.policy.load();
-        let found = surroundings(config);
-        if found != known.surroundings {
-            let links_changed = found.on_link != known.surroundings.on_link;
-            self.shared.policy.store(Arc::new(Policy { surroundings: found, ..(**known).clone() }));
-            if links_changed {
-                self.refresh(config);
-            }
-        }
-    }
-
-    /// Tells the kernel of our links, and of the ports that are served: their clients are no scanners when they stop.
-    fn refresh(&self, config: &Config) {
-        if let Err(error) = nft::refresh(config, &self.shared.host()) {
-            // Most often because somebody flushed the ruleset: it is put back with this.
-            log::debug!(error:%; "cannot tell the kernel of our surroundings");
-        }
-    }
-
     /// Ends all threads in the order that loses no packet and no fact.
-    fn stop(self, config: &Config) -> Result<(), DaemonError> {
-        if let Err(error) = nft::disarm(config) {
+    fn stop(self) -> Result<(), DaemonError> {
+        let config = self.books.config();
+        reload::tell_systemd(&[sd_notify::NotifyState::Stopping]);
+        if let Err(error) = nft::disarm(&config) {
             // Most often because somebody flushed the ruleset: then nothing is queued either.
             warn!(error:%; "cannot take back the rules that queue");
         }
         self.stop_workers();
-        show_queues(&self.numbers);
+        self.show_queues();
         for worker in self.workers {
             // It ended by itself and said why: there is nothing left to do for it.
             let (Ok(()) | Err(_)) = worker.join();
         }
         show_totals(&self.counters);
         let (Ok(()) | Err(_)) = self.writer.join();
+        self.audience.tell(What::Stopped);
+        if let Some(keeper) = self.keeper {
+            keeper.stop();
+        }
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
-            OnExit::Remove => match nft::remove(config)? {
+            OnExit::Remove => match nft::remove(&config)? {
                 Removed::Wholly => info!("stopped; blocks are lifted"),
                 Removed::Emptied => {
                     info!("stopped; blocks are lifted, and our table stays, empty: other queues are in use");
@@ -259,6 +330,15 @@ impl Daemon {
     fn stop_workers(&self) {
         self.shared.stop.store(true, Ordering::Release);
     }
+
+    /// Logs what waits in the kernel for us, and what did not find room.
+    fn show_queues(&self) {
+        let numbers: Vec<_> = queue_numbers(&self.books.config()).collect();
+        for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
+            let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
+            info!(number, waiting, overrun, unsent; "queue");
+        }
+    }
 }
 
 /// Logs what was done so far.
@@ -266,14 +346,6 @@ fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
     let Totals { packets, accepted, dropped, unreadable, panics, blocks, block_failures, lost, facts_lost } = totals;
     info!(packets, accepted, dropped, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
-}
-
-/// Logs what waits in the kernel for us, and what did not find room.
-fn show_queues(numbers: &[u16]) {
-    for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
-        let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
-        info!(number, waiting, overrun, unsent; "queue");
-    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {

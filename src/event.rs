@@ -6,16 +6,17 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::detect::probe::{Kind, Probe, Protocol};
 use crate::detect::source::Source;
 
 #[cfg(test)]
 mod tests;
+mod text;
 mod wall;
 
+pub use text::plain;
 pub use wall::{NotATime, Wall};
 
 /// Something that happened.
@@ -46,7 +47,7 @@ pub enum What {
     /// An operator ended every block of what lies in a prefix: sources' blocks, and operators'.
     Unblocked {
         /// Of whom; a source as the prefix that it is.
-        #[serde(with = "plain")]
+        #[serde(with = "text")]
         prefix: IpNet,
         /// Who asked.
         #[serde(flatten)]
@@ -61,7 +62,7 @@ pub enum What {
     /// An operator had somebody blocked.
     OperatorBlocked {
         /// Whom.
-        #[serde(with = "plain")]
+        #[serde(with = "text")]
         prefix: IpNet,
         /// Until then; without it, until somebody unblocks it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +76,7 @@ pub enum What {
     /// An operator put somebody on the allow list, which ends blocks of sources there.
     Allowed {
         /// Whom.
-        #[serde(with = "plain")]
+        #[serde(with = "text")]
         prefix: IpNet,
         /// What the operator says of it.
         reason: String,
@@ -88,7 +89,7 @@ pub enum What {
     /// An operator took somebody off the allow list.
     Disallowed {
         /// Whom.
-        #[serde(with = "plain")]
+        #[serde(with = "text")]
         prefix: IpNet,
         /// Who asked.
         #[serde(flatten)]
@@ -290,45 +291,3 @@ impl fmt::Display for Operator {
         }
     }
 }
-
-/// A prefix as people write it: a whole address without its length.
-#[must_use]
-pub fn plain(prefix: &IpNet) -> String {
-    if prefix.prefix_len() == prefix.max_prefix_len() { prefix.addr().to_string() } else { prefix.trunc().to_string() }
-}
-
-/// Prefixes in JSON, as [`plain()`] writes them; a whole address is read, too.
-mod plain {
-    use serde::de::Error as _;
-
-    use super::{Deserialize as _, Deserializer, IpAddr, IpNet, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(prefix: &IpNet, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&super::plain(prefix))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
-        let text = String::deserialize(from)?;
-        let address = text.parse::<IpAddr>().map(IpNet::from).ok();
-        address.or_else(|| text.parse().ok()).ok_or_else(|| D::Error::custom("neither an address nor a network"))
-    }
-}
-
-/// In JSON these are the text that they are displayed as.
-macro_rules! as_text {
-    ($($name:ty),+) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                String::deserialize(from)?.parse().map_err(D::Error::custom)
-            }
-        }
-    )+};
-}
-
-as_text!(Wall, Source, Protocol, Kind);

@@ -1,12 +1,20 @@
 //! The edge to the kernel: its clock, its queues, its sets, its links. Everything that is `unsafe` is behind this door.
 
 pub mod block_set;
+pub mod bulk;
 pub mod clock;
+pub mod dump;
+pub mod facts;
+pub mod home;
 pub mod instance;
+mod listeners;
+mod listing;
+mod message;
 pub mod netlink;
 pub mod nft;
 pub mod process;
 pub mod queue;
+mod rehearsal;
 pub mod ruleset;
 pub mod surroundings;
 pub mod watch;

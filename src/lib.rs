@@ -8,6 +8,7 @@
 //!               trap ─► queue ─► worker: packet::parse ─► detect::Detector::observe ─► decision
 //!                                 offender? ─► kernel::block_set first, then the verdict
 //!                                 fact ─► channel ─► daemon::writer ─► log
+//!                                 event ─► channel ─► journal::keeper ─► file
 //! ```
 //!
 //! | word | meaning |
@@ -21,10 +22,12 @@
 //! | offender | a source whose contacts reached the threshold |
 //! | block | an offender's stay in a kernel set, with an end |
 //! | allow list | sources that are never blocked |
+//! | journal | the database of events and blocks |
 //! | ruleset | our nftables table, and nothing of anybody else's |
 //!
-//! Imports point one way: `cli → {daemon → {kernel, report}, replay} → detect → {packet, time}`; `config` is values that
-//! anybody may hold. What is pure (`packet`, `time`, `detect`, `event`) names no edge: `tests/layering.rs` holds that.
+//! Imports point one way: `cli → {daemon → {kernel, control, journal, report}, replay} → event → detect → {packet, time}`; `config` is
+//! values that anybody may hold, and so are the facts that `kernel` collects and `doctor` judges. What is pure (`packet`, `time`,
+//! `detect`, `event`, `doctor`) names no edge: `tests/layering.rs` holds that.
 //!
 //! Promises, each with a test in `tests/namespaces.rs`: an allowed source is never blocked and never queued; a packet of a
 //! flow that we opened is never dropped; a block always ends; killing the daemon loses no block and leaves no packet waiting;
@@ -35,7 +38,9 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod detect;
+pub mod doctor;
 pub mod event;
+pub mod journal;
 pub mod kernel;
 pub mod packet;
 pub mod replay;

@@ -1,7 +1,7 @@
 //! The daemon in network namespaces, with real packets and nothing mocked.
 //!
-//! Needs root, nftables and iproute2; nmap for the tests that are named after it. Each test makes its own hosts, so
-//! that they can run side by side. Set `NFTRAP_BIN` to test another binary than the one that cargo built.
+//! Needs root, nftables and iproute2; nmap for the tests that are named after it, and for those of coexistence what
+//! `scripts/setup test` brings. Each test makes its own hosts, so that they can run side by side. Set `NFTRAP_BIN` to test another binary than the one that cargo built.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,6 +19,16 @@
 #[path = "lab/lab.rs"]
 mod lab;
 
+#[path = "namespaces/coexist.rs"]
+mod coexist;
+#[path = "namespaces/coexist_iptables.rs"]
+mod coexist_iptables;
+#[path = "namespaces/coexist_nft.rs"]
+mod coexist_nft;
+#[path = "namespaces/coexist_queue.rs"]
+mod coexist_queue;
+#[path = "namespaces/doctor.rs"]
+mod doctor;
 #[path = "namespaces/flood.rs"]
 mod flood;
 #[path = "namespaces/flows.rs"]
@@ -27,6 +37,10 @@ mod flows;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/journal.rs"]
+mod journal;
+#[path = "namespaces/kernel_sets.rs"]
+mod kernel_sets;
 #[path = "namespaces/life.rs"]
 mod life;
 #[path = "namespaces/neighbours.rs"]
@@ -35,8 +49,12 @@ mod neighbours;
 mod nmap;
 #[path = "namespaces/probes.rs"]
 mod probes;
+#[path = "namespaces/rights.rs"]
+mod rights;
 #[path = "namespaces/sources.rs"]
 mod sources;
+#[path = "namespaces/tampering.rs"]
+mod tampering;
 #[path = "namespaces/trouble.rs"]
 mod trouble;
 #[path = "namespaces/unserved.rs"]

@@ -98,7 +98,7 @@ impl Drop for Screen {
 
 /// A daemon that tells of one block, and then of nothing until the client goes.
 fn daemon(name: &str) -> String {
-    let table = format!("test-top-{name}-{}", std::process::id());
+    let table = format!("top_{name}_{}", std::process::id());
     fake::start(&table, Box::new(one_block));
     table
 }
@@ -128,7 +128,7 @@ fn it_shows_who_is_blocked_and_q_gives_the_terminal_back() {
 #[test]
 fn every_signal_that_ends_programs_gives_the_terminal_back() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-        let mut screen = Screen::of(&daemon(&format!("signal-{}", signal.as_raw())));
+        let mut screen = Screen::of(&daemon(&format!("signal{}", signal.as_raw())));
         screen.wait_for("198.51.100.2");
         kill_process(Pid::from_child(&screen.program), signal).unwrap();
         assert!(screen.end().success());
@@ -153,8 +153,8 @@ fn a_source_is_looked_at_and_unblocked_by_keys() {
 
 #[test]
 fn without_a_daemon_it_says_so_and_leaves_the_screen_alone() {
-    let mut screen = Screen::of("test-top-nobody");
-    screen.wait_for("nftrap does not run in this network namespace (table inet test-top-nobody): start it");
+    let mut screen = Screen::of("test_top_nobody");
+    screen.wait_for("nftrap does not run in this network namespace (table inet test_top_nobody): start it");
     assert_eq!(screen.end().code(), Some(1));
     assert!(!screen.written().contains(TAKEN));
 }

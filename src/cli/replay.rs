@@ -79,7 +79,7 @@ fn write(arguments: &Arguments, outcome: &Outcome) -> io::Result<()> {
 }
 
 /// A network, or an address that stands for itself.
-fn prefix(text: &str) -> Result<IpNet, &'static str> {
+pub(super) fn prefix(text: &str) -> Result<IpNet, &'static str> {
     let network = text.parse::<IpNet>().ok().map(|network| network.trunc());
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     network.or_else(address).ok_or("neither an address nor a network: write it as 192.0.2.1 or 2001:db8::/32")

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::run::config_of;
+use crate::config::Exempt;
+use crate::detect::prefixes::Prefixes;
+use crate::kernel::ruleset::Host;
 use crate::kernel::{nft, ruleset, surroundings};
 
 #[derive(Debug, clap::Args)]
@@ -20,8 +23,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match config_of(arguments.config.as_deref()) {
         Ok(config) => {
             let links = surroundings::on_link_networks().unwrap_or_default();
+            let exempt = match config.exempt {
+                Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
+                Exempt::AllowListOnly => Prefixes::default(),
+            };
+            let host = Host { exempt, ..nft::host(&links) };
             let queues = if arguments.no_queue { ruleset::disarm(&config) } else { ruleset::arm(&config) };
-            super::answer(&[ruleset::table(&config, &nft::host(&links)), queues].concat())
+            super::answer(&[ruleset::table(&config, &host), queues].concat())
         }
         Err(problems) => super::complain(&problems.to_string()),
     }

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(log) => log,
         Err(error) => return super::complain(&format!("cannot start a thread for the log: {error}")),
     };
-    let status = match daemon::run(&config) {
+    let status = match daemon::run(config, arguments.config.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => {
             error!("{}", with_causes(&stopped));
@@ -45,7 +45,7 @@ pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {
 }
 
 /// An error and what caused it, on one line.
-fn with_causes(error: &dyn Error) -> String {
+pub(super) fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

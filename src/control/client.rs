@@ -3,13 +3,13 @@
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::ops::ControlFlow;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
-use super::peer::{self, Peer};
+use super::peer::Peer;
 use super::wire::{End, Request};
+use crate::kernel::instance::{address, is_trusted};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +67,15 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
 }
 
 fn connect(table: &str) -> Result<UnixStream, ClientError> {
-    let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).map_err(ClientError::Socket)?;
-    let stream = UnixStream::connect_addr(&address).map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
-        _ => ClientError::Socket(error),
-    })?;
+    let stream =
+        UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
+                _ => ClientError::Socket(error),
+            }
+        })?;
     let Peer { uid, pid, name } = Peer::of(&stream).map_err(ClientError::Socket)?;
-    if peer::is_trusted(uid) {
+    if is_trusted(uid) {
         Ok(stream)
     } else {
         Err(ClientError::Stranger { pid, user: name.unwrap_or_else(|| format!("user {uid}")) })

@@ -1,16 +1,14 @@
 //! Who is at the other end of the control socket, as the kernel says, and what it may.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use rustix::net::sockopt::socket_peercred;
-use rustix::process::getuid;
-use std::ffi::CString;
 
-/// The user that a packaged daemon runs as.
-pub const OUR_USER: &str = "nftrap";
+use crate::kernel::instance::is_trusted;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +58,6 @@ impl Peer {
     }
 }
 
-/// Root, our own user, and the user that a packaged daemon runs as.
-#[must_use]
-pub fn is_trusted(uid: u32) -> bool {
-    uid == 0
-        || uid == getuid().as_raw()
-        || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid)
-}
-
 fn user(uid: u32) -> Option<User> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten()
 }
@@ -81,6 +71,8 @@ fn groups_of(uid: u32) -> Vec<Gid> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::getuid;
+
     use super::*;
 
     fn peer(uid: u32) -> Peer {

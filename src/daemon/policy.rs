@@ -72,7 +72,7 @@ pub(super) fn surroundings(config: &Config) -> Surroundings {
         Vec::new()
     });
     let exempt = match config.exempt {
-        Exempt::Automatic => surroundings::exempt(),
+        Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
         Exempt::AllowListOnly => Prefixes::default(),
     };
     Surroundings { ipv6_prefix: config.detect.ipv6_prefix, on_link, exempt }

@@ -9,12 +9,14 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use log::{info, warn};
 
+use super::memory::Memory;
 use super::policy::{self, Policy};
+use super::reload::tell_systemd;
+use super::status::{method_name, mode_name};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
 use crate::config::{Config, Mode};
-use crate::detect::prefixes::Prefixes;
-use crate::detect::source::Source;
+use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
 use crate::kernel::nft;
@@ -37,8 +39,13 @@ pub(super) struct Shared {
 impl Shared {
     /// What the ruleset must know of this host, now.
     pub(super) fn host(&self) -> Host {
-        nft::host(&self.policy.load().surroundings.on_link)
+        host(&self.policy.load().surroundings)
     }
+}
+
+/// What the ruleset must know of a host with these surroundings.
+pub(super) fn host(around: &Surroundings) -> Host {
+    Host { exempt: around.exempt.clone(), ..nft::host(&around.on_link) }
 }
 
 /// Before anything is changed: a queue that somebody else listens to.
@@ -56,9 +63,10 @@ pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
     (0..config.queue.count).map(move |i| first.saturating_add(i))
 }
 
-pub(super) fn share(config: &Config, allow: Prefixes) -> Shared {
+/// `config` with whom operators allowed.
+pub(super) fn share(config: &Config) -> Shared {
     let uptime = clock::uptime();
-    let policy = Policy::of(config, uptime, config.block.max, allow, policy::surroundings(config));
+    let policy = Policy::of(config, uptime, config.block.max, config.allow.clone(), policy::surroundings(config));
     Shared {
         clock: Clock::start(),
         uptime,
@@ -68,12 +76,22 @@ pub(super) fn share(config: &Config, allow: Prefixes) -> Shared {
     }
 }
 
-/// Opens queues and sets; returns also how many blocks of an earlier daemon are taken over.
+/// What was opened.
+pub(super) struct Opened {
+    pub(super) workers: Vec<Worker>,
+    /// So many blocks of an earlier daemon are taken over.
+    pub(super) blocks: usize,
+    /// So many fit into the kernel's sets, if that is known.
+    pub(super) room: Option<u32>,
+}
+
+/// Opens queues and sets, and takes over the blocks of an earlier daemon.
 pub(super) fn open_workers(
     config: &Config,
     shared: &Arc<Shared>,
     facts: &Sender<Fact>,
-) -> Result<(Vec<Worker>, usize), DaemonError> {
+    memory: &Memory,
+) -> Result<Opened, DaemonError> {
     let found = nft::blocks(config)?;
     let max = match found.room {
         Some(room) if room < config.block.max => {
@@ -90,17 +108,18 @@ pub(super) fn open_workers(
         let blocks = blocks::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, blocks, shared, facts.clone()));
     }
-    let taken_over = found.blocks.len();
-    adopt(found.blocks, &mut workers, shared);
-    Ok((workers, taken_over))
+    let (blocks, room) = (found.blocks.len(), found.room);
+    adopt(found.blocks, &mut workers, shared, memory);
+    memory.teach(&shared.table, shared.clock.now());
+    Ok(Opened { workers, blocks, room })
 }
 
 /// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
-fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &Shared) {
+fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &Shared, memory: &Memory) {
     let (now, table) = (shared.clock.now(), &shared.table);
     blocks.sort_unstable_by_key(|(_, left)| *left);
     for (i, (source, left)) in blocks.into_iter().enumerate() {
-        table.set_blocked(now, source, left, 1);
+        table.set_blocked(now, source, left, memory.repeat(source));
         let until = table.blocked_until(now, source).unwrap_or(now);
         let count = workers.len();
         if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
@@ -111,23 +130,14 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &S
 
 /// Says that a probe sent now would be judged: in the log, and to systemd if it asked.
 pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
-    let queue = match method {
-        Method::Native => "nft queue",
-        Method::Xt => "xt NFQUEUE (this kernel has no nft_queue)",
-    };
-    let mode = match config.mode {
-        Mode::Enforce => "enforce",
-        Mode::Observe => "observe",
-    };
+    let (queue, mode) = (method_name(method), mode_name(config.mode));
     let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
     let numbers = format!("{}-{last}", config.queue.first);
     info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
     if config.mode == Mode::Observe && blocks > 0 {
         warn!(blocks; "observing: the blocks that are in the kernel are not enforced");
     }
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        warn!(error:%; "cannot tell systemd that we are ready");
-    }
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
 }
 
 /// From the system's own random numbers, as the standard library's hash maps take theirs.

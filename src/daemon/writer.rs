@@ -1,15 +1,19 @@
-//! The one thread that tells: takes facts from the workers and logs them. Slow by right: workers never wait for it.
+//! The one thread that tells: takes facts from the workers, logs them, and hands them on. Slow by right: workers never wait for it.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use log::{Level, log, warn};
 
-use crate::detect::Offence;
+use super::audience::Audience;
+use crate::detect::probe::Probe;
+use crate::detect::source::Source;
+use crate::detect::{Offence, Sighting};
+use crate::event::{self, Event, Seen, Wall, Watched, WatchedName, What};
 use crate::kernel::clock::Clock;
 use crate::report::fact::{Fact, Happened};
-use crate::report::logger;
 
 /// How long a fact waits at most. The writer looks by itself: to be woken would cost the worker that has a fact a system call.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -20,16 +24,17 @@ const LOOKS_PER_SECOND: u32 = 20;
 pub(super) struct Writer {
     facts: Receiver<Fact>,
     clock: Clock,
+    audience: Arc<Audience>,
     lines: u32,
     left_out: u64,
 }
 
 impl Writer {
-    pub(super) fn new(facts: Receiver<Fact>, clock: Clock) -> Self {
-        Self { facts, clock, lines: 0, left_out: 0 }
+    pub(super) fn new(facts: Receiver<Fact>, clock: Clock, audience: Arc<Audience>) -> Self {
+        Self { facts, clock, audience, lines: 0, left_out: 0 }
     }
 
-    /// Logs facts until nobody can send any more and all are logged.
+    /// Tells facts until nobody can send any more and all are told.
     #[expect(clippy::disallowed_methods, reason = "see `LOOK_EVERY`")]
     pub(super) fn run(mut self) {
         for look in 0_u32.. {
@@ -55,29 +60,73 @@ impl Writer {
     }
 
     fn write(&mut self, fact: &Fact) {
-        if self.lines >= LINES_PER_SECOND {
-            self.left_out = self.left_out.saturating_add(1);
-            return;
-        }
-        self.lines = self.lines.saturating_add(1);
+        let at = self.clock.wall_at(fact.at);
         match &fact.what {
-            Happened::Watched(_) => {}
-            Happened::Blocked(offence) => self.line(Level::Info, "blocked", offence),
-            Happened::WouldBlock(offence) => self.line(Level::Info, "would block", offence),
+            Happened::Watched(sighting) => self.watched(at, sighting),
+            Happened::Blocked(offence) => {
+                let told = self.offence(at, offence);
+                self.line("blocked", &told);
+                self.audience.tell_event(Event { at, what: What::Blocked(told) });
+            }
+            Happened::WouldBlock(offence) => {
+                let told = self.offence(at, offence);
+                self.line("would block", &told);
+                self.audience.tell_event(Event { at, what: What::WouldBlock(told) });
+            }
             Happened::NotBlocked(offence, error) => {
                 let source = offence.source;
-                log::error!(source:%, error:%; "not blocked");
+                if self.has_room() {
+                    log::error!(source:%, error:%; "not blocked");
+                }
+                self.audience.tell_event(Event { at, what: What::NotBlocked { source, reason: error.to_string() } });
             }
         }
     }
 
-    fn line(&self, level: Level, what: &str, offence: &Offence) {
+    fn watched(&self, at: Wall, sighting: &Sighting) {
+        let Sighting { source, probe } = sighting;
+        self.note(at, *source, probe);
+        self.audience.tell_watched(&Watched { at, event: WatchedName::Watched, source: *source, probe: probe.into() });
+    }
+
+    fn note(&self, at: Wall, source: Source, probe: &Probe) {
+        self.audience.evidence.note(source, Seen { at, probe: probe.into() });
+    }
+
+    /// The offence as people are told it, with what came before it.
+    fn offence(&self, at: Wall, offence: &Offence) -> event::Offence {
         let Offence { source, probe, hits, repeat, until } = offence;
-        let until = logger::wall_clock_after(until.since(self.clock.now()));
+        self.note(at, *source, probe);
+        event::Offence {
+            source: *source,
+            probe: probe.into(),
+            hits: *hits,
+            until: self.clock.wall_at(*until),
+            repeat: u32::from(*repeat),
+            evidence: self.audience.evidence.of(*source),
+        }
+    }
+
+    /// Whether one more line may be logged in this second; if not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.lines < LINES_PER_SECOND;
+        if room {
+            self.lines = self.lines.saturating_add(1);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+        room
+    }
+
+    fn line(&mut self, what: &str, offence: &event::Offence) {
+        if !self.has_room() {
+            return;
+        }
+        let event::Offence { source, probe, hits, until, repeat, .. } = offence;
         log!(
-            level,
-            source:%, port = probe.contact.port, protocol:% = probe.contact.protocol, kind:% = probe.kind, hits, repeat,
-            destination:% = probe.contact.destination, until = until.as_str();
+            Level::Info,
+            source:%, port = probe.port, protocol:% = probe.protocol, kind:% = probe.kind, hits,
+            destination:% = probe.destination, until:%, repeat;
             "{what}"
         );
     }

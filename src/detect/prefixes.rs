@@ -36,6 +36,26 @@ impl Prefixes {
         }
     }
 
+    /// Whether one of the prefixes holds all of `net`.
+    #[must_use]
+    pub fn covers(&self, net: IpNet) -> bool {
+        match net {
+            IpNet::V4(v4) => self.v4.iter().any(|known| known.contains(&v4)),
+            IpNet::V6(v6) => self.v6.iter().any(|known| known.contains(&v6)),
+        }
+    }
+
+    /// Those prefixes that lie in `net`.
+    #[must_use]
+    pub fn within(&self, net: IpNet) -> Vec<IpNet> {
+        self.nets().filter(|known| net.contains(known)).collect()
+    }
+
+    /// All prefixes: IPv4 first, sorted.
+    pub fn nets(&self) -> impl Iterator<Item = IpNet> {
+        self.v4.iter().copied().map(IpNet::from).chain(self.v6.iter().copied().map(IpNet::from))
+    }
+
     /// The IPv4 prefixes, sorted, none covering another.
     #[must_use]
     pub fn v4(&self) -> &[Ipv4Net] {
@@ -72,6 +92,19 @@ mod tests {
         for outside in ["192.0.2.128", "192.0.1.255", "9.255.255.255", "11.0.0.0", "2001:db9::", "::"] {
             assert!(!set.contains(outside.parse().unwrap()), "{outside}");
         }
+    }
+
+    #[test]
+    fn what_holds_a_network_and_what_lies_in_one_is_found() {
+        let set = prefixes(&["192.0.2.0/25", "198.51.100.7/32", "2001:db8::/32"]);
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        assert!(
+            set.covers(net("192.0.2.0/26")) && set.covers(net("192.0.2.0/25")) && set.covers(net("2001:db8::1/128"))
+        );
+        assert!(!set.covers(net("192.0.2.0/24")) && !set.covers(net("2001:db9::/64")));
+        assert_eq!(set.within(net("192.0.0.0/16")), [net("192.0.2.0/25")]);
+        assert_eq!(set.within(net("192.0.2.0/26")), []);
+        assert_eq!(set.nets().count(), 3);
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl Wall {
         self.0
     }
 
+    /// To the second, as in log lines: `2026-11-24T05:55:21Z`.
+    #[must_use]
+    pub fn to_second(self) -> String {
+        let text = self.to_string();
+        text.split_once('.').map(|(seconds, _)| format!("{seconds}Z")).unwrap_or(text)
+    }
+
     /// This time and `later`; a sum past the end of time stays there.
     #[must_use]
     pub fn plus(self, later: Duration) -> Self {
@@ -79,6 +86,7 @@ mod tests {
         let time: Wall = text.parse().unwrap();
         assert_eq!(time.millis(), 1_795_499_721_189);
         assert_eq!(time.to_string(), text);
+        assert_eq!(time.to_second(), "2026-11-24T05:55:21Z");
         assert_eq!("2026-11-24T05:55:21Z".parse(), Ok(time.minus(Duration::from_millis(189))));
         for text in ["", "yesterday", "2026-11-24", "2026-13-24T05:55:21Z", "1969-12-31T23:59:59Z"] {
             assert_eq!(text.parse::<Wall>(), Err(NotATime), "{text}");

@@ -27,6 +27,16 @@ pub const SET_V6_NETWORKS: &str = "block6net";
 /// All of them.
 pub const SETS: [&str; 3] = [SET_V4, SET_V6, SET_V6_NETWORKS];
 
+/// Name of the set that holds `source`.
+#[must_use]
+pub fn set_of(source: &Source) -> &'static str {
+    match source.address() {
+        IpAddr::V4(_) => SET_V4,
+        IpAddr::V6(_) if source.is_host() => SET_V6,
+        IpAddr::V6(_) => SET_V6_NETWORKS,
+    }
+}
+
 /// As long as the config allows.
 const MAX_TABLE_NAME: usize = 31;
 
@@ -58,6 +68,22 @@ pub enum BlockError {
     /// Nothing came back.
     #[error("no answer from the kernel")]
     NoAnswer,
+}
+
+impl BlockError {
+    /// What a netlink report's error number means.
+    pub(super) const fn from_errno(error: i32) -> Self {
+        match error {
+            libc::ENOENT => Self::SetGone,
+            libc::ENFILE => Self::SetFull,
+            error => Self::Refused(error),
+        }
+    }
+
+    /// What the socket says.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        Self::Refused(error.raw_os_error().unwrap_or(libc::EIO))
+    }
 }
 
 impl BlockSet {
@@ -112,8 +138,7 @@ impl BlockSet {
         let (used, after) = (message.used, message.sequence);
         self.sequence = after;
         let bytes: &[u8] = bytemuck::cast_slice(self.buffer.as_slice());
-        let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::EIO);
-        self.netfilter.send(bytes.get(..used).unwrap_or(&[])).map_err(|error| BlockError::Refused(errno(error)))?;
+        self.netfilter.send(bytes.get(..used).unwrap_or(&[])).map_err(|error| BlockError::from_io(&error))?;
         self.outcome(last.wrapping_sub(1))
     }
 
@@ -127,12 +152,7 @@ impl BlockSet {
                 return Ok(()); // reports come in order: none before it was an error
             }
         }
-        Err(match failure {
-            Some(libc::ENOENT) => BlockError::SetGone,
-            Some(libc::ENFILE) => BlockError::SetFull,
-            Some(error) => BlockError::Refused(error),
-            None => BlockError::NoAnswer,
-        })
+        Err(failure.map_or(BlockError::NoAnswer, BlockError::from_errno))
     }
 }
 

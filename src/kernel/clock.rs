@@ -1,4 +1,4 @@
-//! The only reader of the clocks. Everything else is given `now`.
+//! The only reader of the clocks that something hangs on. Everything else is given `now`.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +12,11 @@ pub fn uptime() -> Duration {
     Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
 }
 
-/// The time of day, for people and for restarts. It can be stepped: nothing else is decided by it.
+/// The time of day, for the journal and for people. It can be stepped: nothing else is decided by it.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall() -> Wall {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+    Wall::default().plus(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// A clock that starts when it is made and never goes back.

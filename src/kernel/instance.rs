@@ -1,16 +1,23 @@
 //! One daemon a table and network namespace: two would take each other's rules away. Held by an abstract Unix socket, which
-//! belongs to the namespace, needs no file, and goes with the process however that ends.
+//! belongs to the namespace, needs no file, and goes with the process however that ends. Operators' commands come by it.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use nix::unistd::User;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::getuid;
 
+/// The user that a packaged daemon runs as.
+const OUR_USER: &str = "nftrap";
+
 /// Our claim to a table; given up when dropped.
-pub struct Instance(Option<UnixListener>);
+pub struct Instance {
+    table: String,
+    listener: Option<UnixListener>,
+}
 
 /// Why the table cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -29,37 +36,72 @@ pub enum InstanceError {
 }
 
 impl Instance {
-    /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim.
+    /// Claims `table`. A name that somebody else of lower rank took to keep us from starting is no claim; nor have we one then.
     pub fn claim(table: &str) -> Result<Self, InstanceError> {
-        let name = format!("nftrap/{table}");
-        let address = SocketAddr::from_abstract_name(&name).map_err(InstanceError::Claim)?;
-        match UnixListener::bind_addr(&address) {
-            Ok(listener) => {
-                listener.set_nonblocking(true).map_err(InstanceError::Claim)?;
-                Ok(Self(Some(listener)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(name.as_bytes()) {
-                Some(process) => Err(InstanceError::Running { table: table.to_owned(), process }),
-                None => Ok(Self(None)),
+        let name = address(table).map_err(InstanceError::Claim)?;
+        let listener = match UnixListener::bind_addr(&name) {
+            Ok(listener) => Some(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(table) {
+                Some(Holder::Trusted(process)) => {
+                    return Err(InstanceError::Running { table: table.to_owned(), process });
+                }
+                Some(Holder::Anybody(_)) | None => None,
             },
-            Err(error) => Err(InstanceError::Claim(error)),
-        }
+            Err(error) => return Err(InstanceError::Claim(error)),
+        };
+        Ok(Self { table: table.to_owned(), listener })
     }
 
-    /// Lets those go who asked whether the table is claimed: they know by now.
-    pub fn dismiss_callers(&self) {
-        while self.0.as_ref().is_some_and(|listener| listener.accept().is_ok()) {}
+    /// Where commands come in; nothing, while somebody else has the name.
+    #[must_use]
+    pub fn listener(&self) -> Option<UnixListener> {
+        self.listener.as_ref()?.try_clone().ok()
+    }
+
+    /// Tries again to have the name, if somebody else had it; what comes in by it then.
+    pub fn claim_again(&mut self) -> Option<UnixListener> {
+        if self.listener.is_none() {
+            self.listener = address(&self.table).and_then(|name| UnixListener::bind_addr(&name)).ok();
+            return self.listener();
+        }
+        None
     }
 }
 
-/// The process that listens there, if it is root's or our own user's. Does not wait: who took the name to keep us from starting
-/// would not answer.
-fn holder(name: &[u8]) -> Option<i32> {
+/// The name of the socket of `table`.
+pub fn address(table: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name(table))
+}
+
+fn name(table: &str) -> String {
+    format!("nftrap/{table}")
+}
+
+/// Root, our own user, and the user that a packaged daemon runs as.
+#[must_use]
+pub fn is_trusted(uid: u32) -> bool {
+    let ours = || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid);
+    uid == 0 || uid == getuid().as_raw() || ours()
+}
+
+/// Who has claimed a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A process of a user that is to be trusted.
+    Trusted(i32),
+    /// A process of somebody else's, who took the name to keep us from starting, perhaps.
+    Anybody(i32),
+}
+
+/// Who has claimed `table` in this namespace. Does not wait: who took the name to keep us from starting would not answer.
+#[must_use]
+pub fn holder_of(table: &str) -> Option<Holder> {
     let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
     let peer = peer.ok()?;
-    connect(&peer, &SocketAddrUnix::new_abstract_name(name).ok()?).ok()?;
+    connect(&peer, &SocketAddrUnix::new_abstract_name(name(table).as_bytes()).ok()?).ok()?;
     let peer = socket_peercred(peer).ok()?;
-    (peer.uid.is_root() || peer.uid == getuid()).then(|| peer.pid.as_raw_pid())
+    let process = peer.pid.as_raw_pid();
+    Some(if is_trusted(peer.uid.as_raw()) { Holder::Trusted(process) } else { Holder::Anybody(process) })
 }
 
 #[cfg(test)]
@@ -69,14 +111,20 @@ mod tests {
     #[test]
     fn a_table_is_claimed_once_until_it_is_given_up() {
         let table = format!("test_{}", std::process::id());
-        let first = Instance::claim(&table).unwrap();
+        assert_eq!(holder_of(&table), None);
+        let mut first = Instance::claim(&table).unwrap();
+        let us = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(holder_of(&table), Some(Holder::Trusted(us)));
         let refused = Instance::claim(&table).err().unwrap().to_string();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         assert!(Instance::claim(&format!("{table}_2")).is_ok());
-        for _ in 0..10_000 {
+        assert!(first.claim_again().is_none(), "it has it");
+        let listener = first.listener().unwrap();
+        let server = std::thread::spawn(move || (0..1001).filter(|_| listener.accept().is_ok()).count());
+        for _ in 0..1000 {
             assert!(Instance::claim(&table).is_err());
-            first.dismiss_callers();
         }
+        assert_eq!(server.join().unwrap(), 1001);
         drop(first);
         assert!(Instance::claim(&table).is_ok());
     }

@@ -1,22 +1,23 @@
-//! Runs `nft`: to load the ruleset at start and after a flush, to put the queues in and out of force, to read the blocks that are there.
+//! Runs `nft`: to load the ruleset at start and after a flush, to put the queues in and out of force.
 //! Takes milliseconds; never on a packet's way.
 
-use std::io::{self, Write as _};
-use std::net::IpAddr;
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use ipnet::Ipv6Net;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS, SETS};
-use super::ruleset::{self, Host, Method, Sctp};
-use super::{queue, surroundings, xt_queue};
+use super::block_set::{BlockError, SET_V4, SET_V6, SETS};
+use super::dump::{self, DumpError, Element};
+use super::ruleset::{self, Banned, Host, Method, Sctp};
+use super::{bulk, queue, surroundings, xt_queue};
 use crate::config::Config;
+use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Source;
+
+mod child;
+mod earlier;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,11 @@ pub enum NftError {
     /// `nft` cannot be started.
     #[error("cannot run nft: is the package nftables installed?")]
     NotRun(#[source] io::Error),
+    /// `nft` waits for something.
+    #[error(
+        "nft did not end within {0} s, and it was ended: does something hold the ruleset, or is the machine overloaded?"
+    )]
+    TooSlow(u64),
     /// We lack the right.
     #[error("no right to change the ruleset: run it as root, through sudo, or with CAP_NET_ADMIN")]
     Forbidden,
@@ -33,6 +39,12 @@ pub enum NftError {
     /// `nft` refused, and says why.
     #[error("nft refuses the ruleset: {0}")]
     Refused(String),
+    /// What an earlier version left cannot be taken over.
+    #[error("cannot take over the blocks of an earlier version")]
+    Earlier(#[from] DumpError),
+    /// The table is there, and its blocks are not.
+    #[error("cannot put the blocks into the kernel's sets")]
+    Blocks(#[from] BlockError),
     /// Neither way to a queue works.
     #[error("this kernel can queue neither by nft_queue ({native}) nor by xt_NFQUEUE ({xt})")]
     NoQueue {
@@ -41,64 +53,101 @@ pub enum NftError {
         /// What the kernel says.
         xt: io::Error,
     },
-    /// `nft` answered something else than it should.
-    #[error("cannot read what nft lists of set {0}")]
-    Listing(&'static str),
 }
 
-/// Loads the whole table, with nothing queued, together with blocks, each with the time left to it: one transaction, all or
-/// nothing.
+/// Loads the whole table, with nothing queued, and then blocks, each with the time left to it. Blocks come second, for they come faster
+/// by netlink than nft reads them: as one transaction with the table, a hundred thousand would leave us without any for seconds.
 pub fn load(config: &Config, host: &Host, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
+    let earlier = match owner(&config.table)? {
+        Owner::SomebodyElse => return Err(NftError::Foreign(config.table.clone())),
+        Owner::We(listing) if !earlier::fits(&listing, config) => Some(earlier::clear(config, &listing)?),
+        Owner::We(_) | Owner::Nobody => None,
+    };
+    let (clear, kept) = earlier.unwrap_or_default();
+    run(&[clear, ruleset::table(config, host), ruleset::disarm(config), kept].concat())?;
+    Ok(bulk::add_all(&config.table, blocks)?)
+}
+
+/// Replaces rules and lists by those of another config, with `allow` for its allow list, in one transaction: queues, blocks and what was
+/// learned stay, and packets go on being judged. Number and numbers of the queues must be as they were; see `rearm` for `no_daemon`. A
+/// changed `max` takes effect where the kernel changes a set's size (6.12 does, 5.10 and 6.1 keep it until the next start).
+pub fn reload(config: &Config, host: &Host, allow: &Prefixes) -> Result<(), NftError> {
     if owner(&config.table)? == Owner::SomebodyElse {
         return Err(NftError::Foreign(config.table.clone()));
     }
-    let texts = [ruleset::table(config, host), ruleset::disarm(config), ruleset::blocks(config, blocks)];
-    run(&texts.concat()).map(|_output| ())
+    run(&ruleset::table(&Config { allow: allow.clone(), ..config.clone() }, host))
 }
 
 /// Tells the kernel of new surroundings.
 pub fn refresh(config: &Config, host: &Host) -> Result<(), NftError> {
-    run(&ruleset::refresh(config, host)).map(|_output| ())
+    run(&ruleset::refresh(config, host))
 }
+
+/// Makes these, and no others, the sources that are never blocked; at once, and nothing else changes.
+pub fn allow(table: &str, allow: &Prefixes) -> Result<(), NftError> {
+    run(&ruleset::allow(table, allow))
+}
+
+/// Makes these, and no others, the operator's own blocks.
+pub fn ban(table: &str, banned: &[Banned]) -> Result<(), NftError> {
+    run(&ruleset::banned(table, banned))
+}
+
+/// Sets that every version of ours has had.
+const OUR_SETS: [&str; 4] = [SET_V4, SET_V6, "tcp_triggers", "udp_triggers"];
+const ENOUGH_OF_THEM: usize = 2;
 
 #[derive(PartialEq, Eq)]
 enum Owner {
     Nobody,
-    We,
+    /// With nft's listing of it, without elements.
+    We(String),
     SomebodyElse,
 }
 
-/// Whose table it is: who has a table of our name, but not our sets in it, has something of its own there.
+/// Whose table it is: who has a table of our name, but not our sets in it, has something of its own there. Of ours, somebody may have
+/// deleted one.
 fn owner(table: &str) -> Result<Owner, NftError> {
-    let listing = match run_with(&["-t", "list", "table", "inet", table], "") {
+    let listing = match child::run(&["-t", "list", "table", "inet", table], "") {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Err(NftError::Refused(_)) => return Ok(Owner::Nobody),
         Err(error) => return Err(error),
     };
-    let ours = [SET_V4, SET_V6].iter().all(|set| listing.contains(&format!("set {set} {{")));
-    Ok(if ours { Owner::We } else { Owner::SomebodyElse })
+    let has = |set: &&&str| listing.contains(&format!("set {set} {{"));
+    let ours = OUR_SETS.iter().filter(has).count() >= ENOUGH_OF_THEM;
+    Ok(if ours { Owner::We(listing) } else { Owner::SomebodyElse })
 }
 
 /// Sends packets to the queues, by the way that this kernel has.
 pub fn arm(config: &Config) -> Result<Method, NftError> {
-    let native = match run(&ruleset::arm(config)) {
-        Ok(_) => return Ok(Method::Native),
-        Err(NftError::Refused(reason)) => reason,
-        Err(error) => return Err(error),
-    };
-    // What stands for an absent daemon would come first, and nothing would ever reach the queue.
-    run(&ruleset::clear(config))?;
-    for i in 0..config.queue.count {
-        let number = config.queue.first.saturating_add(i);
-        xt_queue::append_rule(&config.table, &ruleset::queue_chain(i), number, config.fail_mode().no_daemon)
-            .map_err(|xt| NftError::NoQueue { native: native.clone(), xt })?;
+    match run(&ruleset::arm(config)) {
+        Ok(()) => Ok(Method::Native),
+        Err(NftError::Refused(native)) => match xt_queue::replace_rules(config) {
+            Ok(()) => Ok(Method::Xt),
+            Err(xt) => Err(NftError::NoQueue { native, xt }),
+        },
+        Err(error) => Err(error),
     }
-    Ok(Method::Xt)
+}
+
+/// Does that again, by the way that was found, when the config says something else of an absent daemon. One transaction either way: each
+/// packet meets the old rule or the new one.
+pub fn rearm(config: &Config, method: Method) -> Result<(), NftError> {
+    match method {
+        Method::Native => run(&ruleset::arm(config)),
+        Method::Xt => xt_queue::replace_rules(config).map_err(|error| NftError::Refused(error.to_string())),
+    }
 }
 
 /// Sends nothing to the queues any more; what waits there still gets its verdict.
 pub fn disarm(config: &Config) -> Result<(), NftError> {
-    run(&ruleset::disarm(config)).map(|_output| ())
+    run(&ruleset::disarm(config))
+}
+
+/// Ends all blocks, whoever set them.
+pub fn lift_all(table: &str) -> Result<(), NftError> {
+    let sets = SETS.map(|set| format!("flush set inet {table} {set}\n")).concat();
+    run(&[sets, ruleset::banned(table, &[])].concat()).map(|_output| ())
 }
 
 /// Removes what is ours, and nothing else. The table itself goes only if nobody in this namespace has packets queued: with its
@@ -107,16 +156,15 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
     match owner(&config.table)? {
         Owner::Nobody => return Ok(Removed::Wholly),
         Owner::SomebodyElse => return Err(NftError::Foreign(config.table.clone())),
-        Owner::We => {}
+        Owner::We(_) => {}
     }
     let table = format!("inet {}", config.table);
-    let (text, removed) = if queue::states().is_empty() {
+    let (text, removed) = if queue::nobody_listens() {
         (format!("delete table {table}\n"), Removed::Wholly)
     } else {
-        let sets = SETS.map(|set| format!("flush set {table} {set}\n"));
-        (format!("flush table {table}\n{}", sets.concat()), Removed::Emptied)
+        (ruleset::idle(config), Removed::Emptied)
     };
-    run(&text).map(|_output| removed)
+    run(&text).map(|()| removed)
 }
 
 /// How much of our table is gone.
@@ -124,88 +172,42 @@ pub fn remove(config: &Config) -> Result<Removed, NftError> {
 pub enum Removed {
     /// All of it.
     Wholly,
-    /// Rules and blocks; the table stays for the sake of somebody else's queues.
+    /// Blocks, and all rules that a packet meets; the table stays for the sake of somebody else's queues.
     Emptied,
 }
 
 /// What the kernel has of ours.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// Blocks with the time left to each. Elements without an end are the operator's, and left out.
+    /// Blocks with the time left to each.
     pub blocks: Vec<(Source, Duration)>,
-    /// So many elements fit into the smallest set. A kernel may keep the size that a set was first made with (6.1 does).
+    /// Elements without an end: the operator's, who added them with nft.
+    pub lasting: Vec<Source>,
+    /// So many elements fit into the smallest set.
     pub room: Option<u32>,
 }
 
 /// The blocks that the kernel has.
-pub fn blocks(config: &Config) -> Result<Blocks, NftError> {
-    let mut found = Blocks::default();
-    for set in SETS {
-        let output = run_with(&["-j", "list", "set", "inet", &config.table, set], "")?;
-        let listed = parse_set(&output.stdout).ok_or(NftError::Listing(set))?;
-        found.room = found.room.into_iter().chain(listed.size).min();
-        let source = |address| match address {
-            IpAddr::V6(v6) if set == SET_V6_NETWORKS => Source::network(v6, config.detect.ipv6_prefix),
-            IpAddr::V4(_) | IpAddr::V6(_) => Source::host(address),
-        };
-        let ends = listed.elem.into_iter().filter_map(Element::end);
-        found.blocks.extend(ends.map(|(address, left)| (source(address), left)));
+pub fn blocks(config: &Config) -> Result<Blocks, DumpError> {
+    let mut found = Blocks { room: dump::room(&config.table)?, ..Blocks::default() };
+    for Element { source, left, .. } in dump::dump(&config.table, config.detect.ipv6_prefix)? {
+        match left {
+            Some(left) => found.blocks.push((source, left)),
+            None => found.lasting.push(source),
+        }
     }
     Ok(found)
 }
 
-/// nft's JSON, as far as it matters; read straight into this, for there may be very many elements.
-#[derive(Deserialize)]
-struct Listing {
-    nftables: Vec<Object>,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    set: Option<Set>,
-}
-
-#[derive(Deserialize)]
-struct Set {
-    size: Option<u32>,
-    #[serde(default)]
-    elem: Vec<Element>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Element {
-    Timed { elem: Timed },
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Timed {
-    val: IpAddr,
-    expires: Option<u64>,
-}
-
-impl Element {
-    fn end(self) -> Option<(IpAddr, Duration)> {
-        match self {
-            Self::Timed { elem: Timed { val, expires } } => Some((val, Duration::from_secs(expires?))),
-            Self::Other(_) => None,
-        }
-    }
-}
-
-fn parse_set(json: &[u8]) -> Option<Set> {
-    let listing: Listing = serde_json::from_slice(json).ok()?;
-    listing.nftables.into_iter().find_map(|object| object.set)
-}
-
-/// What the ruleset must know of this namespace; `on_link`: the networks of its links.
+/// What the ruleset must know of this namespace; `on_link`: the networks of its links. Whom it depends on is left to the caller, who may
+/// not want them spared.
 #[must_use]
 pub fn host(on_link: &[Ipv6Net]) -> Host {
     let spoken = Path::new("/proc/self/net/sctp").exists();
     Host {
         ephemeral: ephemeral_ports(),
         links: surroundings::links(on_link),
+        exempt: Prefixes::default(),
         listening: surroundings::listening(),
         sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown },
     }
@@ -227,51 +229,6 @@ fn ephemeral_ports() -> RangeInclusive<u16> {
     }
 }
 
-fn run(ruleset: &str) -> Result<Output, NftError> {
-    run_with(&["-f", "-"], ruleset)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that starts nft")]
-fn run_with(arguments: &[&str], input: &str) -> Result<Output, NftError> {
-    // Debian keeps nft where an ordinary user's PATH does not look.
-    let start = |program| {
-        let mut command = Command::new(program);
-        command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn()
-    };
-    let mut nft = start("nft").or_else(|_| start("/usr/sbin/nft")).map_err(NftError::NotRun)?;
-    if let Some(mut stdin) = nft.stdin.take() {
-        stdin.write_all(input.as_bytes()).map_err(NftError::NotRun)?;
-    }
-    let output = nft.wait_with_output().map_err(NftError::NotRun)?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let reason = String::from_utf8_lossy(&output.stderr);
-    if reason.contains("Operation not permitted") {
-        return Err(NftError::Forbidden);
-    }
-    let first = reason.lines().find(|line| line.contains("Error")).unwrap_or(&reason);
-    Err(NftError::Refused(first.trim().to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_are_read_with_the_time_left_and_the_operators_own_are_not() {
-        let json = br#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"set": {"family": "inet", "name": "block4", "size": 9,
-            "elem": [{"elem": {"val": "192.0.2.1", "timeout": 600, "expires": 42}}, "192.0.2.9"]}}]}"#;
-        let set = parse_set(json).unwrap();
-        assert_eq!(set.size, Some(9));
-        let blocks: Vec<_> = set.elem.into_iter().filter_map(Element::end).collect();
-        assert_eq!(blocks, vec![("192.0.2.1".parse().unwrap(), Duration::from_secs(42))]);
-    }
-
-    #[test]
-    fn an_empty_set_has_no_blocks_and_nonsense_is_an_error() {
-        assert!(parse_set(br#"{"nftables": [{"set": {"name": "block4"}}]}"#).unwrap().elem.is_empty());
-        assert!(parse_set(b"nothing").is_none());
-    }
+pub(super) fn run(ruleset: &str) -> Result<(), NftError> {
+    child::run(&["-f", "-"], ruleset).map(|_output| ())
 }

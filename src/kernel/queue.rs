@@ -25,6 +25,10 @@ const COPY_BYTES: u16 = 512;
 const BYTES_PER_WAITING_PACKET: usize = 2048;
 /// How long a receive waits before it looks whether the daemon is to stop.
 const WAIT: Duration = Duration::from_millis(200);
+/// The kernel's list of queues, for root and root's group alone.
+const LIST: &str = "/proc/self/net/netfilter/nfnetlink_queue";
+/// The owner of a queue, to whom that list is closed.
+const UNSEEN: &str = "another program (run as root to see which)";
 
 /// A queue that is bound and configured.
 pub struct Queue {
@@ -74,14 +78,15 @@ impl Queue {
     /// Binds and configures queue `number`. Call it while no other thread opens files, and before any rule points at the queue:
     /// `nfq` throws away packets that arrive while it configures.
     pub fn open(number: u16, length: u32, when_full: QueueFull) -> Result<Self, QueueError> {
-        let explain = |source: io::Error| match source.raw_os_error() {
-            Some(libc::EPERM) => match owner(number) {
-                Some(owner) => QueueError::InUse { number, owner },
-                None => QueueError::Forbidden(number),
-            },
+        let explain = |refused: QueueError, source: io::Error| match source.raw_os_error() {
+            Some(libc::EPERM) => refused,
             Some(_) | None => QueueError::Open { number, source },
         };
-        open(number, length, when_full).map(|(inner, socket)| Self { inner, socket, number }).map_err(explain)
+        let (queue, socket) = roomy(length).map_err(|error| explain(QueueError::Forbidden(number), error))?;
+        // The large buffer needs the same right as the queue does: who has it and is refused here meets somebody else.
+        let taken = || QueueError::InUse { number, owner: owner(number).unwrap_or_else(|| UNSEEN.to_owned()) };
+        let inner = bind(queue, &socket, number, length, when_full).map_err(|error| explain(taken(), error))?;
+        Ok(Self { inner, socket, number })
     }
 
     /// Waits for a packet, but not for ever.
@@ -115,13 +120,24 @@ impl Queue {
     }
 }
 
-fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<(nfq::Queue, OwnedFd)> {
+/// A socket for one queue with room for `length` packets, not bound yet.
+fn roomy(length: u32) -> io::Result<(nfq::Queue, OwnedFd)> {
     let before = open_files()?;
-    let mut queue = nfq::Queue::open()?;
+    let queue = nfq::Queue::open()?;
     let socket = *open_files()?.difference(&before).next().ok_or(io::ErrorKind::NotFound)?;
     let socket = own(socket)?;
     let buffer = usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_WAITING_PACKET);
     set_socket_recv_buffer_size_force(&socket, buffer)?;
+    Ok((queue, socket))
+}
+
+fn bind(
+    mut queue: nfq::Queue,
+    socket: &OwnedFd,
+    number: u16,
+    length: u32,
+    when_full: QueueFull,
+) -> io::Result<nfq::Queue> {
     queue.bind(number)?;
     queue.set_queue_max_len(number, length)?;
     queue.set_copy_range(number, COPY_BYTES)?;
@@ -129,8 +145,8 @@ fn open(number: u16, length: u32, when_full: QueueFull) -> io::Result<(nfq::Queu
     queue.set_recv_gso(number, true)?;
     queue.set_fail_open(number, when_full == QueueFull::Open)?;
     // Only now: each call above waits for an answer, however long that takes.
-    set_socket_timeout(&socket, Timeout::Recv, Some(WAIT))?;
-    Ok((queue, socket))
+    set_socket_timeout(socket, Timeout::Recv, Some(WAIT))?;
+    Ok(queue)
 }
 
 /// Attributes of `NFQNL_MSG_CONFIG` and a flag (`linux/netfilter/nfnetlink_queue.h`).
@@ -192,8 +208,17 @@ pub struct QueueState {
 /// The kernel's list of all queues that somebody listens to in this namespace; empty where it cannot be read.
 #[must_use]
 pub fn states() -> Vec<QueueState> {
-    let text = read("/proc/self/net/netfilter/nfnetlink_queue").unwrap_or_default();
-    text.lines().filter_map(parse_state).collect()
+    read(LIST).unwrap_or_default().lines().filter_map(parse_state).collect()
+}
+
+/// Whether it is certain that no queue of this namespace has a listener. Without root's group it never is.
+#[must_use]
+pub fn nobody_listens() -> bool {
+    match read(LIST) {
+        Ok(list) => list.is_empty(),
+        // Without the list there is nothing in the kernel that could queue.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 fn parse_state(line: &str) -> Option<QueueState> {

@@ -1,18 +1,23 @@
 //! The ruleset's text: `nft/nftrap.nft` with the config's values filled in. Pure: what runs it is in `kernel/nft.rs`.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use super::block_set::{SET_V4, SET_V6, SET_V6_NETWORKS};
+use super::block_set::{SETS, set_of};
+use super::dump::Element;
 use crate::config::{Config, Mode, NoDaemon, PortSet};
 use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::{ANSWERING, HONEST_PROTOCOLS, TRACEROUTE};
-use crate::detect::source::Source;
+
+mod banned;
+
+pub use banned::{Banned, banned};
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 
+/// Where packets come to our rules.
+const BASE_CHAINS: [&str; 4] = ["early", "blocked", "input", "forward"];
 /// What nobody serves on purpose, at any port: TCP that no honest stack sends.
 const STEALTH: &str = "        tcp flags & (syn | rst | ack) == 0 goto spread\n        \
                        tcp flags & (fin | syn) == fin | syn goto spread";
@@ -35,6 +40,8 @@ pub struct Host {
     pub ephemeral: RangeInclusive<u16>,
     /// The networks of its links, none of which overlaps another.
     pub links: Prefixes,
+    /// Those that it depends on.
+    pub exempt: Prefixes,
     /// The ports that its services listen on.
     pub listening: Vec<Listening>,
     /// Whether anything here speaks SCTP: its ports have no socket that nftables could look for.
@@ -81,25 +88,40 @@ pub fn table(config: &Config, host: &Host) -> String {
             per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "),
         )
         .replace("%count%", &config.queue.count.to_string())
-        .replace("%size%", &config.block.max.saturating_add(SPARE_ELEMENTS).to_string())
+        .replace("%size%", &set_size(config).to_string())
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
         .replace("%ephemeral%", &format!("{}-{}", host.ephemeral.start(), host.ephemeral.end()))
         .replace("%answering%", &ranges(&ANSWERING))
         .replace("%traceroute%", &ranges(&TRACEROUTE))
         .replace("%drop%", drop)
-        .replace("%elements%", &[elements(config), links(&host.links), served(&host.listening)].concat())
+        .replace("%elements%", &[elements(config), surroundings(host)].concat())
         .replace("%table%", &config.table)
 }
 
-/// What is to be told to the kernel when the surroundings change: the links' networks, and which ports are served.
+/// What is to be told to the kernel when the surroundings change: the links' networks, whom we depend on, which ports are served.
 #[must_use]
 pub fn refresh(config: &Config, host: &Host) -> String {
-    let text = ["flush set inet %table% links6\n", &links(&host.links), &served(&host.listening)].concat();
-    text.replace("%table%", &config.table)
+    let flush = ["links6", "exempt4", "exempt6"].map(|set| format!("flush set inet %table% {set}\n"));
+    [flush.concat(), surroundings(host)].concat().replace("%table%", &config.table)
 }
 
-fn links(networks: &Prefixes) -> String {
-    format!("add element inet %table% links6 {{ {} }}\n", list(networks.v6()))
+/// Makes these, and no others, the sources that are never blocked in `table`.
+#[must_use]
+pub fn allow(table: &str, allow: &Prefixes) -> String {
+    let flush = ["allow4", "allow6"].map(|set| format!("flush set inet %table% {set}\n"));
+    let lists = [element("allow4", &list(allow.v4())), element("allow6", &list(allow.v6()))];
+    [flush, lists].concat().concat().replace("%table%", table)
+}
+
+fn surroundings(host: &Host) -> String {
+    let Host { links, exempt, listening, .. } = host;
+    [
+        element("links6", &list(links.v6())),
+        element("exempt4", &list(exempt.v4())),
+        element("exempt6", &list(exempt.v6())),
+        served(listening),
+    ]
+    .concat()
 }
 
 fn served(listening: &[Listening]) -> String {
@@ -126,12 +148,6 @@ pub fn arm(config: &Config) -> String {
     })
 }
 
-/// Empties every queue chain: packets go on, for the moment that this lasts.
-#[must_use]
-pub fn clear(config: &Config) -> String {
-    per_queue(config, |i, _| format!("flush chain inet {} {}\n", config.table, queue_chain(i)))
-}
-
 /// Sends nothing to any queue: packets do what they do when no daemon listens.
 #[must_use]
 pub fn disarm(config: &Config) -> String {
@@ -144,21 +160,32 @@ pub fn disarm(config: &Config) -> String {
     })
 }
 
-/// Adds blocks to the kernel sets, each with the time left to it.
+/// Lifts all blocks and takes every rule out of the packets' way. The chains that the base chains led to keep theirs: the kernel
+/// drops what waits in any queue when a hook goes, and with a namespace's last `ct` and `socket` rules conntrack's hooks go.
 #[must_use]
-pub fn blocks(config: &Config, blocks: &[(Source, Duration)]) -> String {
+pub fn idle(config: &Config) -> String {
+    let chains = BASE_CHAINS.iter().map(|chain| format!("flush chain inet {} {chain}\n", config.table));
+    let sets = SETS.iter().map(|set| format!("flush set inet {} {set}\n", config.table));
+    chains.chain(sets).chain([banned(&config.table, &[])]).collect()
+}
+
+/// Adds blocks to the kernel sets, each with the time left to it, if it has an end.
+#[must_use]
+pub fn blocks(table: &str, blocks: &[Element]) -> String {
     let mut text = String::new();
-    for (source, left) in blocks {
-        let set = match source.address() {
-            IpAddr::V4(_) => SET_V4,
-            IpAddr::V6(_) if source.is_host() => SET_V6,
-            IpAddr::V6(_) => SET_V6_NETWORKS,
-        };
-        let (table, address, seconds) = (&config.table, source.address(), left.as_secs().max(1));
+    for Element { source, left, .. } in blocks {
+        let (set, address) = (set_of(source), source.address());
+        let end = left.map_or_else(String::new, |left| format!(" timeout {}s", left.as_secs().max(1)));
         // Writing to a String does not fail.
-        let (Ok(()) | Err(_)) = writeln!(text, "add element inet {table} {set} {{ {address} timeout {seconds}s }}");
+        let (Ok(()) | Err(_)) = writeln!(text, "add element inet {table} {set} {{ {address}{end} }}");
     }
     text
+}
+
+/// How many elements a kernel set is to have room for.
+#[must_use]
+pub fn set_size(config: &Config) -> u32 {
+    config.block.max.saturating_add(SPARE_ELEMENTS)
 }
 
 /// Name of the chain that leads to the `i`-th queue.
@@ -172,24 +199,24 @@ fn per_queue(config: &Config, line: impl Fn(u16, u16) -> String) -> String {
 }
 
 fn elements(config: &Config) -> String {
-    let mut text = String::new();
-    let mut add = |set: &str, list: String| {
-        if !list.is_empty() {
-            // Writing to a String does not fail.
-            let (Ok(()) | Err(_)) = writeln!(text, "add element inet %table% {set} {{ {list} }}");
-        }
-    };
-    add("allow4", list(config.allow.v4()));
-    add("allow6", list(config.allow.v6()));
-    add("protected4", list(config.protect.v4()));
-    add("protected6", list(config.protect.v6()));
-    add("dark4", list(config.dark.v4()));
-    add("dark6", list(config.dark.v6()));
-    add("tcp_watched", config.watched_tcp().to_string());
-    add("udp_watched", config.watched_udp().to_string());
-    add("tcp_triggers", PortSet::to_string(&config.trigger.tcp));
-    add("udp_triggers", PortSet::to_string(&config.trigger.udp));
-    text
+    [
+        element("allow4", &list(config.allow.v4())),
+        element("allow6", &list(config.allow.v6())),
+        element("protected4", &list(config.protect.v4())),
+        element("protected6", &list(config.protect.v6())),
+        element("dark4", &list(config.dark.v4())),
+        element("dark6", &list(config.dark.v6())),
+        element("tcp_watched", &config.watched_tcp().to_string()),
+        element("udp_watched", &config.watched_udp().to_string()),
+        element("tcp_triggers", &PortSet::to_string(&config.trigger.tcp)),
+        element("udp_triggers", &PortSet::to_string(&config.trigger.udp)),
+    ]
+    .concat()
+}
+
+/// A list to put into a set; nft takes no empty one.
+fn element(set: &str, list: &str) -> String {
+    if list.is_empty() { String::new() } else { format!("add element inet %table% {set} {{ {list} }}\n") }
 }
 
 fn ranges(ranges: &[RangeInclusive<u16>]) -> String {
@@ -205,81 +232,4 @@ fn list(prefixes: &[impl ToString]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host() -> Host {
-        Host {
-            ephemeral: 32_768..=60_999,
-            links: Prefixes::new(&["fe80::/10".parse().unwrap()]),
-            listening: vec![Listening { protocol: "tcp", port: 143 }],
-            sctp: Sctp::Unknown,
-        }
-    }
-
-    #[test]
-    fn every_variable_of_the_template_is_filled_in() {
-        let text = table(&Config::default(), &host());
-        assert!(!text.contains('%'), "{text}");
-        assert!(text.contains("add element inet nftrap tcp_triggers { 1, 11, 15, 79, 111, "));
-        assert!(text.contains("mod 2 vmap { 0 : goto queue0, 1 : goto queue1 }"));
-        assert!(text.contains("ip6 saddr & ffff:ffff:ffff:ffff:: @block6net ip6 saddr != @links6 goto openers"));
-    }
-
-    #[test]
-    fn observing_drops_nothing() {
-        let config = Config { mode: Mode::Observe, ..Config::default() };
-        let dropping = |line: &&str| line.contains(" drop") && !line.trim_start().starts_with('#');
-        assert_eq!(table(&config, &host()).lines().find(dropping), None);
-        assert!(table(&Config::default(), &host()).lines().any(|line| dropping(&line)));
-    }
-
-    #[test]
-    fn observing_drops_nothing_without_a_daemon_either() {
-        let mut config = Config { mode: Mode::Observe, ..Config::default() };
-        config.fail.no_daemon = NoDaemon::Drop;
-        assert!(arm(&config).contains("bypass") && !disarm(&config).contains("drop"));
-    }
-
-    #[test]
-    fn no_base_chain_and_no_table_is_ever_deleted() {
-        let config = Config::default();
-        for text in [table(&config, &host()), arm(&config), disarm(&config)] {
-            for words in ["delete chain", "delete table", "destroy "] {
-                assert!(!text.contains(words), "{words} in {text}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_fail_mode_decides_what_happens_without_a_daemon() {
-        let mut config = Config::default();
-        assert!(arm(&config).contains("queue num 3101 bypass"));
-        config.fail.no_daemon = NoDaemon::Drop;
-        assert!(arm(&config).lines().all(|line| !line.contains("bypass")));
-        assert!(disarm(&config).contains("drop"));
-    }
-
-    #[test]
-    fn blocks_go_to_their_familys_set_with_their_time() {
-        let host = |address: &str| Source::host(address.parse().unwrap());
-        let network = Source::network("2001:db8:1:2::".parse().unwrap(), 64);
-        let sources = [host("192.0.2.1"), network, host("2001:db8:1:2::")];
-        let text = blocks(&Config::default(), &sources.map(|source| (source, Duration::from_millis(61_900))));
-        let lines = [
-            "add element inet nftrap block4 { 192.0.2.1 timeout 61s }",
-            "add element inet nftrap block6net { 2001:db8:1:2:: timeout 61s }",
-            "add element inet nftrap block6 { 2001:db8:1:2:: timeout 61s }",
-        ];
-        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
-    }
-
-    #[test]
-    fn any_prefix_length_has_its_mask() {
-        let mut config = Config::default();
-        for (prefix, mask) in [(128, "& ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff @"), (48, "& ffff:ffff:ffff:: @")] {
-            config.detect.ipv6_prefix = prefix;
-            assert!(table(&config, &host()).contains(mask), "{mask}");
-        }
-    }
-}
+mod tests;

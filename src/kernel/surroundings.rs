@@ -80,17 +80,43 @@ fn hex_address(digits: &str) -> Option<IpAddr> {
     }
 }
 
-/// All whom we depend on. What cannot be read names nobody.
+/// Why somebody is never blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It is this host's own.
+    OwnAddress,
+    /// All that goes far goes through it.
+    DefaultGateway,
+    /// It answers our questions for names.
+    Resolver,
+    /// Our clock follows it.
+    TimeServer,
+    /// Somebody is logged in from there.
+    Session,
+}
+
+/// All whom we depend on, and why; sorted, and once for each reason. What cannot be read names nobody.
 #[must_use]
-pub fn exempt() -> Prefixes {
-    let mut found = own_addresses();
-    found.extend(gateways_v4(&read("/proc/self/net/route")));
-    found.extend(gateways_v6(&read("/proc/self/net/ipv6_route")));
-    found.extend(resolvers(&read("/etc/resolv.conf")));
-    found.extend(time_servers());
-    found.extend(session_peers());
-    let named = found.iter().map(IpAddr::to_canonical).filter(|who| !who.is_unspecified() && !who.is_loopback());
-    Prefixes::new(&named.map(IpNet::from).collect::<Vec<_>>())
+pub fn exempt() -> Vec<(IpAddr, Why)> {
+    let gateways = [gateways_v4(&read("/proc/self/net/route")), gateways_v6(&read("/proc/self/net/ipv6_route"))];
+    let named = [
+        (own_addresses(), Why::OwnAddress),
+        (gateways.concat(), Why::DefaultGateway),
+        (resolvers(&read("/etc/resolv.conf")), Why::Resolver),
+        (time_servers(), Why::TimeServer),
+        (session_peers().unwrap_or_default(), Why::Session),
+    ];
+    let each = named.into_iter().flat_map(|(all, why)| all.into_iter().map(move |who| (who.to_canonical(), why)));
+    let mut found: Vec<_> = each.filter(|(who, _)| !who.is_unspecified() && !who.is_loopback()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The same without the reasons.
+#[must_use]
+pub fn prefixes(exempt: &[(IpAddr, Why)]) -> Prefixes {
+    Prefixes::new(&exempt.iter().map(|(who, _)| IpNet::from(*who)).collect::<Vec<_>>())
 }
 
 fn own_addresses() -> Vec<IpAddr> {
@@ -161,10 +187,12 @@ fn timesyncd_servers(conf: &str) -> Vec<IpAddr> {
     lists.flat_map(|(_, list)| list.split_whitespace()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Remote sessions that are logged in, from logind's own files. A connection alone would not do: a scanner can open one.
-fn session_peers() -> Vec<IpAddr> {
-    let sessions = fs::read_dir("/run/systemd/sessions").into_iter().flatten().flatten();
-    sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect()
+/// Remote sessions that are logged in, from logind's own files; nothing where there is no logind. A connection alone would not
+/// do: a scanner can open one.
+#[must_use]
+pub fn session_peers() -> Option<Vec<IpAddr>> {
+    let sessions = fs::read_dir("/run/systemd/sessions").ok()?.flatten();
+    Some(sessions.filter_map(|session| session_peer(&read(session.path().to_str()?))).collect())
 }
 
 fn session_peer(session: &str) -> Option<IpAddr> {
@@ -174,7 +202,7 @@ fn session_peer(session: &str) -> Option<IpAddr> {
 
 /// What the system knows of itself is in files; those not there name nobody. Of a router's million routes, or a busy server's
 /// million connections, the start must do: it has the default route of IPv4, and whoever listens.
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     const ENOUGH: u64 = 1 << 20;
     let mut text = String::new();
     let Ok(file) = File::open(path) else { return text };

@@ -12,7 +12,8 @@ use nftnl::{Batch, Chain, FinalizedBatch, MsgType, ProtoFamily, Rule, Table};
 use nftnl_sys::{self as sys, nftnl_expr};
 
 use super::netlink::{Netfilter, narrow};
-use crate::config::NoDaemon;
+use super::ruleset::queue_chain;
+use crate::config::{Config, NoDaemon};
 
 /// The layout of `struct xt_NFQ_info_v3` (`linux/netfilter/xt_NFQUEUE.h`), padded to 8 bytes as the kernel wants it.
 #[repr(C)]
@@ -53,20 +54,27 @@ impl Expression for XtQueue {
     }
 }
 
-/// Appends to `chain` of `table` (family `inet`) the rule that sends everything to queue `number`.
-pub fn append_rule(table: &str, chain: &str, number: u16, when_absent: NoDaemon) -> io::Result<()> {
-    let (table, chain) = (CString::new(table)?, CString::new(chain)?);
+/// Makes the only rule of each queue chain (family `inet`) the one that sends everything to its queue: all in one transaction, so that no
+/// packet comes by in between.
+pub fn replace_rules(config: &Config) -> io::Result<()> {
+    let table = CString::new(config.table.as_str())?;
     let table = Table::new(&table, ProtoFamily::Inet);
-    let chain = Chain::new(&chain, &table);
-    let mut rule = Rule::new(&chain);
-    let flags = match when_absent {
+    let flags = match config.fail_mode().no_daemon {
         NoDaemon::Pass => BYPASS,
         NoDaemon::Drop => 0,
     };
-    rule.add_expr(&Counter);
-    rule.add_expr(&XtQueue { number, flags });
     let mut batch = Batch::new();
-    batch.add(&rule, MsgType::Add);
+    for i in 0..config.queue.count {
+        let name = CString::new(queue_chain(i))?;
+        let chain = Chain::new(&name, &table);
+        // A rule without a number stands for all of its chain. What stands for an absent daemon would come first, and nothing
+        // would ever reach the queue.
+        batch.add(&Rule::new(&chain), MsgType::Del);
+        let mut rule = Rule::new(&chain);
+        rule.add_expr(&Counter);
+        rule.add_expr(&XtQueue { number: config.queue.first.saturating_add(i), flags });
+        batch.add(&rule, MsgType::Add);
+    }
     send(&batch.finalize())
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,21 @@ impl<'lab> Daemon<'lab> {
 
     /// Starts it with a configuration, which may be a wrong one.
     pub(crate) fn launch(namespace: &'lab Namespace, config: &str) -> Self {
+        Self::launch_by(nftrap(), namespace, config)
+    }
+
+    /// The same, with the rights that its systemd unit gives it: an ordinary user's and `CAP_NET_ADMIN`.
+    pub(crate) fn launch_unprivileged(namespace: &'lab Namespace, config: &str) -> Self {
+        const NET_ADMIN_ALONE: &str = "-all,+net_admin";
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]);
+        command.args(["--bounding-set", NET_ADMIN_ALONE, "--inh-caps", NET_ADMIN_ALONE]);
+        command.args(["--ambient-caps", NET_ADMIN_ALONE]).arg(public_binary());
+        Self::launch_by(command, namespace, config)
+    }
+
+    fn launch_by(mut command: Command, namespace: &'lab Namespace, config: &str) -> Self {
         let file = ConfigFile::new(config);
-        let mut command = nftrap();
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
         let stderr = child.stderr.take().expect("its log");
@@ -81,7 +94,12 @@ impl<'lab> Daemon<'lab> {
         let sets: &[&str] = if key.contains(':') { &["block6net", "block6"] } else { &["block4"] };
         let key = format!("{{ {key} }}");
         sets.iter().find_map(|set| {
-            let (found, said) = self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+            let look = || self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);
+            // The kernel ends a look at a ruleset that changes meanwhile, and nft leaves the next one to us.
+            let (mut found, mut said) = look();
+            while said.contains("Interrupted system call") {
+                (found, said) = look();
+            }
             assert!(found || said.contains("No such file"), "nft could not look for {key} in {set}: {said}");
             found.then_some(said)
         })
@@ -167,27 +185,64 @@ pub(crate) fn rules(namespace: &Namespace, arguments: &[&str]) -> String {
     rules
 }
 
-fn nftrap() -> Command {
-    let built = || env!("CARGO_BIN_EXE_nftrap").into();
-    Command::new(std::env::var_os("NFTRAP_BIN").unwrap_or_else(built))
+/// What `nftrap doctor` says with a configuration, and whether it finds no problem.
+pub(crate) fn doctor(namespace: &Namespace, config: &str, arguments: &[&str]) -> (bool, String) {
+    let file = ConfigFile::new(config);
+    namespace.feed(nftrap().arg("doctor").args(arguments).arg("--config").arg(&file.0), "")
 }
 
-/// A configuration file, removed when dropped.
+/// The same, run by `wrapper`, with the default configuration.
+pub(crate) fn doctor_through(namespace: &Namespace, wrapper: &[&str]) -> (bool, String) {
+    let nftrap = nftrap();
+    namespace.feed(Command::new(wrapper[0]).args(&wrapper[1..]).arg(nftrap.get_program()).arg("doctor"), "")
+}
+
+pub(crate) fn nftrap() -> Command {
+    Command::new(binary())
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("NFTRAP_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nftrap").into(), PathBuf::from)
+}
+
+/// A copy that any user may run: the folder that cargo builds in is often somebody's own.
+fn public_binary() -> &'static PathBuf {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    COPY.get_or_init(|| {
+        let copy = std::env::temp_dir().join("nftrap-for-any-user");
+        let own = copy.with_extension(std::process::id().to_string());
+        fs::copy(binary(), &own).expect("copy nftrap");
+        // Under its name it is complete, also for another run of these tests that starts it now.
+        fs::rename(&own, &copy).expect("give the copy its name");
+        copy
+    })
+}
+
+/// A configuration file in a folder of its own, with the journal beside it; removed when dropped.
 struct ConfigFile(PathBuf);
 
 impl ConfigFile {
     fn new(config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("nt{}-{count}.toml", std::process::id()));
-        fs::write(&path, config).expect("write a configuration");
-        Self(path)
+        let folder = std::env::temp_dir().join(format!("nt{}-{count}", std::process::id()));
+        fs::create_dir(&folder).expect("make a folder");
+        let file = Self(folder.join("nftrap.toml"));
+        file.write(config);
+        file
+    }
+
+    fn write(&self, config: &str) {
+        let journal = self.0.with_extension("db");
+        let own = config.contains("[journal]");
+        let journal = if own { String::new() } else { format!("\n[journal]\nfile = \"{}\"\n", journal.display()) };
+        fs::write(&self.0, format!("{config}{journal}")).expect("write a configuration");
     }
 }
 
 impl Drop for ConfigFile {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
+        drop(fs::remove_dir_all(self.0.parent().expect("its folder")));
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn server(port: u16) -> SocketAddr {
     SocketAddr::new(SERVER, port)
 }
 
-fn may_make_one() -> bool {
+pub(crate) fn may_make_one() -> bool {
     static LOUD: Once = Once::new();
     let root = rustix::process::geteuid().is_root();
     if !root {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "tests and benchmark each use a part of it")]
 
+pub(crate) mod beside;
 pub(crate) mod daemon;
 pub(crate) mod hosts;
 pub(crate) mod netns;

@@ -70,6 +70,8 @@ pub(crate) enum Answer {
     Open,
     /// A RST.
     Refused,
+    /// An ICMP error that says so: a firewall's.
+    Prohibited,
     /// Nothing.
     Silence,
 }
@@ -102,6 +104,7 @@ impl Namespace {
         match self.run(attempt) {
             Ok(connected) => Ok(TcpStream::from(connected)),
             Err(Errno::CONNREFUSED) => Err(Answer::Refused),
+            Err(Errno::HOSTUNREACH | Errno::ACCESS) => Err(Answer::Prohibited),
             Err(Errno::INPROGRESS | Errno::AGAIN | Errno::TIMEDOUT) => Err(Answer::Silence),
             Err(error) => panic!("could not knock at {to}: {error}"),
         }

@@ -1,5 +1,7 @@
 //! A daemon that only answers: for tests of `nftrap top`, and to look at it without scanning anybody.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "it knows no more than the screen asks for")]
+
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub(crate) fn start(table: &str, events: Box<Events>) {
             out.part(&Changed { done: format!("unblocked {}", prefix.addr()), stored: true, notes: Vec::new() })
         }
         Request::Events { .. } => events(out),
-        _ => Err(Refusal::plain("the fake does not know how").into()),
+        other => Err(Refusal::plain(format!("the fake does not know how to {other:?}")).into()),
     };
     serve(UnixListener::bind_addr(&name).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
 }
@@ -34,7 +36,7 @@ pub(crate) fn start(table: &str, events: Box<Events>) {
 /// The nth status: a scan that comes in waves.
 fn status(table: &str, n: u64) -> Value {
     let wave = [0, 3, 40, 900, 12_400, 30_000, 8_000, 700, 60, 5];
-    let packets = wave[usize::try_from(n).unwrap() % wave.len()];
+    let packets = wave.iter().cycle().nth(usize::try_from(n).unwrap()).unwrap();
     json!({
         "version": "0.1.0", "process": 4711, "since": "2026-11-24T05:55:21.189Z", "uptime": 11_520 + n, "mode": "enforce",
         "table": table, "config": null, "protection": "whole", "method": "nft",

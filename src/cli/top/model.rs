@@ -131,7 +131,7 @@ impl Model {
             }
             Told::NoStatus(reason) => {
                 self.minute.silence(now);
-                self.away = Some(words::plain(&reason));
+                self.away = Some(words::printable(&reason));
             }
             Told::Contact(watched) => {
                 self.minute.contact();
@@ -139,7 +139,7 @@ impl Model {
             }
             Told::Happened(event) => self.happened(now, &event),
             Told::Missed(more) => self.missed = self.missed.saturating_add(more),
-            Told::NoEvents(reason) => self.deaf = Some((now, words::plain(&reason))),
+            Told::NoEvents(reason) => self.deaf = Some((now, words::printable(&reason))),
             Told::Known(of, known) => {
                 if let Dialog::Evidence { who, answer, .. } = &mut self.dialog
                     && who.addr() == of
@@ -189,7 +189,7 @@ impl Model {
     }
 
     fn say(&mut self, now: Moment, words: &str) {
-        self.notice = Some((now, words::plain(words)));
+        self.notice = Some((now, words::printable(words)));
     }
 
     /// What the tables show: of now, or of the moment when the screen was paused.

@@ -192,9 +192,9 @@ fn what_the_daemon_says_is_stripped_of_what_commands_a_terminal() {
     model.take(second(61), Told::NoEvents("gone\u{7}".into()));
     let source = "192.0.2.1".parse().unwrap();
     model.take(second(61), happened(What::NotBlocked { source, reason: "full\r\n\u{9b}31m".into() }));
-    assert_eq!(model.away, Some("gone[2J".into()));
-    assert_eq!(model.deaf, Some((second(61), "gone".into())));
-    assert_eq!(model.notice, Some((second(61), "192.0.2.1 is not blocked: full31m".into())));
+    assert_eq!(model.away, Some("gone\u{fffd}[2J".into()));
+    assert_eq!(model.deaf, Some((second(61), "gone\u{fffd}".into())));
+    assert_eq!(model.notice, Some((second(61), "192.0.2.1 is not blocked: full\u{fffd}\u{fffd}\u{fffd}31m".into())));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::super::model::rows::{BlockRow, Cause, PortRow, Rows, Service, Sort, SourceRow, State};
 use super::super::model::tally::DISTINCT;
 use super::super::model::{Model, Table};
-use super::super::words::{distinct, fit, long, short};
+use super::super::words::{distinct, fit, short, span};
 use super::{Look, Tone};
 use crate::event;
 use crate::time::Moment;
@@ -106,7 +106,7 @@ impl Picture<'_> {
             (Sort::Address, Table::Ports) => "number",
             (Sort::Address, _) => "address",
         };
-        let since = long(self.now.since(self.model.since));
+        let since = span(self.now.since(self.model.since));
         spans.push(self.look.span(Tone::Quiet, format!("{count} in {since}, by {order}")));
         Line::from(spans)
     }

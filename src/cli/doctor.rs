@@ -1,0 +1,78 @@
+//! `nftrap doctor`: what is well with this host and what is not, the worst first.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::run::config_of;
+use crate::doctor::{self, Check, Report, State};
+use crate::kernel::facts;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The config file that nftrap runs with; without it, the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON object: all checks, and how many are problems, warnings, unknown.
+    #[arg(long)]
+    json: bool,
+}
+
+/// 0 if there is no problem, whatever the warnings; 1 otherwise.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let config = match config_of(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(problems) => return super::complain(&problems.to_string()),
+    };
+    let report = doctor::examine(&facts::collect(&config), &config);
+    let answer =
+        if arguments.json { serde_json::to_string(&report).map(|json| json + "\n") } else { Ok(text(&report)) };
+    let answered = match answer {
+        Ok(answer) => super::answer(&answer),
+        Err(error) => super::complain(&format!("cannot write the report as JSON: {error}")),
+    };
+    if report.problems == 0 { answered } else { ExitCode::FAILURE }
+}
+
+/// One line a check, and what to do below it; at the end, for who reads the end first, how many there are of what.
+fn text(report: &Report) -> String {
+    let checks: String = report.checks.iter().map(line).collect();
+    let Report { problems, warnings, unknown, .. } = report;
+    let many = |count: &usize| if *count == 1 { "" } else { "s" };
+    format!("{checks}{problems} problem{}, {warnings} warning{}, {unknown} unknown\n", many(problems), many(warnings))
+}
+
+fn line(check: &Check) -> String {
+    let Check { name, finding, remedy, .. } = check;
+    let state = match check.state {
+        State::Ok => "ok",
+        State::Unknown => "unknown",
+        State::Warning => "warning",
+        State::Problem => "PROBLEM",
+    };
+    let remedy = remedy.as_ref().map(|remedy| format!("         do: {}\n", printable(remedy))).unwrap_or_default();
+    format!("{state:<8} {name}: {}\n{remedy}", printable(finding))
+}
+
+/// Names of processes are whatever their users like; a terminal is not to obey them.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_well_has_its_remedy_below_and_commands_no_terminal() {
+        let check = |state, remedy: Option<&str>| Check {
+            name: "clock",
+            state,
+            finding: String::from("off \u{1b}[2J"),
+            remedy: remedy.map(str::to_owned),
+        };
+        let checks = vec![check(State::Problem, Some("set it")), check(State::Ok, None)];
+        let report = Report { checks, problems: 1, warnings: 0, unknown: 0 };
+        let lines = "PROBLEM  clock: off ?[2J\n         do: set it\nok       clock: off ?[2J\n1 problem, 0 warnings, 0 unknown\n";
+        assert_eq!(text(&report), lines);
+    }
+}

@@ -1,0 +1,155 @@
+//! Stories, as an operator reads them.
+
+use super::*;
+use crate::event::What;
+
+fn block(source: &str) -> Block {
+    Block {
+        source: source.into(),
+        by: "nftrap".into(),
+        until: Some("2026-11-24T06:05:21.189Z".into()),
+        left: Some(552),
+        repeat: Some(3),
+        packets: Some(12_345),
+        reason: None,
+    }
+}
+
+fn shown(state: &str) -> Shown {
+    Shown {
+        source: "198.51.100.2".into(),
+        state: state.into(),
+        why: None,
+        blocks: Vec::new(),
+        last_seen: Some("2026-11-24T05:55:21.189Z".into()),
+        contacts: 0,
+        enough: (1, 4),
+        window: 3600,
+        repeats: 0,
+        evidence: Vec::new(),
+    }
+}
+
+fn evidence(port: u16) -> Value {
+    serde_json::json!({"at": "2026-11-24T05:55:20.5Z", "port": port, "protocol": "tcp", "kind": "syn", "destination": "203.0.113.2"})
+}
+
+fn past() -> Vec<Event> {
+    let blocked = serde_json::json!({"at": "2026-11-23T05:55:21Z", "event": "blocked", "source": "198.51.100.2", "port": 111,
+        "protocol": "tcp", "kind": "syn", "destination": "203.0.113.2", "hits": 1, "until": "2026-11-23T06:05:21Z", "repeat": 2,
+        "evidence": [evidence(111)]});
+    vec![serde_json::from_value(blocked).unwrap()]
+}
+
+fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
+    let services = Services::parse("sunrpc 111/tcp");
+    Story { who: who.parse().unwrap(), shown, runs: true, earlier, option: String::new() }.told(&services)
+}
+
+#[test]
+fn a_block_is_told_with_its_end_its_reasons_its_past_and_the_way_out() {
+    let evidence = vec![evidence(111), evidence(9999)];
+    let shown = Shown { blocks: vec![block("198.51.100.2")], contacts: 2, repeats: 2, evidence, ..shown("blocked") };
+    let expected = "\
+198.51.100.2 is blocked until 2026-11-24T06:05:21Z (9m 12s left), by nftrap; its block 3 in a row; 12,345 packets dropped since
+2 contacts remembered, last seen 2026-11-24T05:55:21Z, 2 blocks in a row before; within 1h enough are 1 with trigger ports, \
+or 4 with other ports that nobody serves
+it asked for what nobody serves:
+  2026-11-24T05:55:20Z  tcp 111 (sunrpc) of 203.0.113.2, syn
+  2026-11-24T05:55:20Z  tcp 9999 of 203.0.113.2, syn
+what happened before, the latest first:
+  2026-11-23T05:55:21Z blocked 198.51.100.2 port=111 protocol=tcp kind=syn destination=203.0.113.2 hits=1 \
+until=2026-11-23T06:05:21Z repeat=2
+to end the block:  nftrap unblock 198.51.100.2
+to never block it: nftrap allow add 198.51.100.2
+";
+    assert_eq!(told("198.51.100.2", &shown, &past()), expected);
+}
+
+#[test]
+fn what_the_daemon_forgot_is_told_from_the_journal() {
+    let blocked = Shown { blocks: vec![block("198.51.100.2")], ..shown("blocked") };
+    let text = told("198.51.100.2", &blocked, &past());
+    assert!(
+        text.contains("\nit was blocked for these:\n  2026-11-24T05:55:20Z  tcp 111 (sunrpc) of 203.0.113.2, syn\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_operators_block_of_a_network_is_told_with_its_reason_and_ended_as_it_was_set() {
+    let banned = Block {
+        by: "operator".into(),
+        until: None,
+        left: None,
+        repeat: None,
+        packets: None,
+        reason: Some("noise\u{1b}[2J".into()),
+        ..block("198.51.100.0/24")
+    };
+    let shown = Shown { blocks: vec![banned], ..shown("blocked") };
+    let expected = "\
+198.51.100.0/24, which holds 198.51.100.2, is blocked for ever, by an operator: noise\u{fffd}[2J
+to end the block:  nftrap unblock 198.51.100.0/24
+to never block it: nftrap allow add 198.51.100.2
+";
+    assert_eq!(told("198.51.100.2", &shown, &[]), expected);
+}
+
+#[test]
+fn who_is_watched_is_told_how_far_from_a_block_it_is() {
+    let shown = Shown { contacts: 1, evidence: vec![evidence(9999)], ..shown("watched") };
+    let expected = "\
+198.51.100.2 is not blocked yet, and watched
+1 contact remembered, last seen 2026-11-24T05:55:21Z; within 1h enough are 1 with trigger ports, or 4 with other ports that nobody \
+serves
+it asked for what nobody serves:
+  2026-11-24T05:55:20Z  tcp 9999 of 203.0.113.2, syn
+to block it:       nftrap block 198.51.100.2
+to never block it: nftrap allow add 198.51.100.2
+";
+    assert_eq!(told("198.51.100.2", &shown, &[]), expected);
+}
+
+#[test]
+fn who_is_never_blocked_is_told_why() {
+    let shown = Shown { why: Some("default gateway".into()), ..shown("never blocked") };
+    let expected = "\
+198.51.100.2 is never blocked: default gateway
+who is never blocked, and why: nftrap allow list
+";
+    assert_eq!(told("198.51.100.2", &shown, &[]), expected);
+}
+
+#[test]
+fn nobody_is_told_to_be_nobody_and_the_past_makes_a_difference() {
+    let text = told("198.51.100.2", &shown("unknown"), &[]);
+    assert!(text.starts_with("nftrap knows nothing of 198.51.100.2: it is not blocked\nto block it: "), "{text}");
+    let text = told("198.51.100.2", &shown("unknown"), &past());
+    assert!(text.starts_with("198.51.100.2 is not blocked, and did nothing lately that counts\n"), "{text}");
+}
+
+#[test]
+fn an_observer_is_told_that_nothing_is_blocked() {
+    let text = told("198.51.100.2", &shown("would be blocked"), &[]);
+    assert!(text.starts_with("198.51.100.2 would be blocked, but nftrap only observes"), "{text}");
+}
+
+#[test]
+fn one_address_of_a_network_is_told_whose_it_is() {
+    let text = told("2001:db8::7", &Shown { source: "2001:db8::/64".into(), ..shown("watched") }, &[]);
+    assert!(
+        text.starts_with("2001:db8::7 belongs to 2001:db8::/64, which is one source to nftrap\n2001:db8::/64 is not"),
+        "{text}"
+    );
+}
+
+#[test]
+fn commands_reach_the_instance_that_was_asked() {
+    let shown = shown("unknown");
+    let who = "198.51.100.2".parse().unwrap();
+    let story = Story { who, shown: &shown, runs: false, earlier: &[], option: " --table other".into() };
+    assert!(story.told(&Services::default()).contains("nftrap block 198.51.100.2 --table other\n"));
+    let at = "2026-11-24T05:55:20Z".parse().unwrap();
+    assert_eq!(words::dated(&Event { at, what: What::Stopped }), "2026-11-24T05:55:20Z stopped");
+}

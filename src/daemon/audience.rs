@@ -1,0 +1,88 @@
+//! Who is told what happens: the journal, those who follow events, a file of events, and whoever asks why later. Each behind a bounded
+//! channel of its own: nobody here is waited for, but the journal by operators who want to know that it has their change.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use serde::Serialize;
+
+use crate::event::{Event, Watched, What};
+use crate::journal::keeper::{Health, Orders, Stored};
+use crate::kernel::clock::wall;
+use crate::report::evidence::Evidence;
+use crate::report::hub::{Hub, Wants};
+
+/// A disk that has not stored it by then is not going to soon, and the operator is told so.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Who is told.
+#[derive(Default)]
+pub(super) struct Audience {
+    pub(super) evidence: Evidence,
+    pub(super) hub: Hub,
+    journal: Option<Desk>,
+    /// Lines for the file of events.
+    file: Option<Sender<String>>,
+    /// Of them, those that found no room.
+    pub(super) unwritten: AtomicU64,
+}
+
+/// The way to the journal.
+pub(super) struct Desk {
+    pub(super) file: PathBuf,
+    pub(super) orders: Orders,
+    pub(super) health: Arc<Health>,
+}
+
+impl Audience {
+    pub(super) fn new(journal: Option<Desk>, file: Option<Sender<String>>) -> Self {
+        Self { journal, file, ..Self::default() }
+    }
+
+    /// The journal's file, and how it does.
+    pub(super) fn journal(&self) -> Option<(&Path, &Health)> {
+        self.journal.as_ref().map(|desk| (desk.file.as_path(), &*desk.health))
+    }
+
+    /// Tells all that `what` happened now.
+    pub(super) fn tell(&self, what: What) {
+        self.tell_event(Event { at: wall(), what });
+    }
+
+    /// Tells all of an event.
+    pub(super) fn tell_event(&self, event: Event) {
+        self.publish(&event);
+        if let Some(desk) = &self.journal {
+            desk.orders.store(event);
+        }
+    }
+
+    /// Tells all that `what` happened now, and whether the journal has it for good.
+    pub(super) fn tell_for_good(&self, what: What) -> bool {
+        let event = Event { at: wall(), what };
+        self.publish(&event);
+        let stored = self.journal.as_ref().map(|desk| desk.orders.store_and_tell(event));
+        stored.is_some_and(|stored| stored.recv_timeout(PATIENCE) == Ok(Stored::Durably))
+    }
+
+    /// Tells those who want to know it what a source did that is not blocked yet.
+    pub(super) fn tell_watched(&self, watched: &Watched) {
+        self.hub.tell(Wants::Watched, || json(watched));
+    }
+
+    fn publish(&self, event: &Event) {
+        self.hub.tell(Wants::Events, || json(event));
+        if let Some(file) = &self.file
+            && file.try_send(json(event)).is_err()
+        {
+            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

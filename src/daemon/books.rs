@@ -1,0 +1,67 @@
+//! What this thread and those that answer operators know in common. Workers never look at it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::allowed::Allowed;
+use super::bans::Bans;
+use crate::config::Config;
+use crate::control::wire::Rates;
+use crate::event::Wall;
+use crate::kernel::ruleset::Method;
+
+/// What is known in common.
+pub(super) struct Books {
+    /// The config in force.
+    pub(super) config: ArcSwap<Config>,
+    /// Where it was read.
+    pub(super) path: Option<PathBuf>,
+    pub(super) since: Wall,
+    bans: Mutex<Bans>,
+    allowed: Mutex<Allowed>,
+    health: Mutex<Health>,
+}
+
+/// How the daemon does.
+#[derive(Debug, Clone)]
+pub(super) struct Health {
+    /// `whole`, or why packets do not come to us.
+    pub(super) protection: String,
+    pub(super) method: Method,
+    pub(super) rates: Rates,
+    /// So many blocks fit into the kernel's sets, if they are smaller than the config wants.
+    pub(super) room: Option<u32>,
+}
+
+impl Books {
+    pub(super) fn new(config: Config, path: Option<PathBuf>, since: Wall, allowed: Allowed, bans: Bans) -> Self {
+        let health =
+            Health { protection: "not yet".to_owned(), method: Method::Native, rates: Rates::default(), room: None };
+        Self {
+            config: ArcSwap::from_pointee(config),
+            path,
+            since,
+            bans: Mutex::new(bans),
+            allowed: Mutex::new(allowed),
+            health: Mutex::new(health),
+        }
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    pub(super) fn bans(&self) -> MutexGuard<'_, Bans> {
+        self.bans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn allowed(&self) -> MutexGuard<'_, Allowed> {
+        self.allowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

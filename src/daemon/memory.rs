@@ -1,0 +1,118 @@
+//! What an earlier daemon left in the journal: blocks in force, and how often sources were blocked before.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::audience::Desk;
+use super::bans::{Ban, Bans};
+use crate::config::{Config, Mode};
+use crate::detect::source::Source;
+use crate::detect::table::ScanTable;
+use crate::journal::keeper::{Keeper, announce};
+use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
+use crate::kernel::clock::wall;
+use crate::kernel::home;
+use crate::time::Moment;
+
+/// What an earlier daemon left.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Blocks with the time left to each; those that end last come first.
+    blocks: Vec<(Source, Duration)>,
+    repeats: HashMap<Source, u8>,
+    pub(super) bans: Bans,
+}
+
+/// A journal that was opened, or what kept it from that; nobody writes it yet.
+pub(super) struct Unkept {
+    settings: Settings,
+    home: Home,
+    journal: Result<Journal, JournalError>,
+}
+
+/// Opens the journal and reads what is in it, if the config wants one.
+pub(super) fn open(config: &Config) -> (Memory, Option<Unkept>) {
+    let Some(settings) = settings(config) else { return (Memory::default(), None) };
+    let home = Home(home::read());
+    let journal = Journal::open(settings.clone(), home.clone(), wall()).map(|(journal, opened)| {
+        announce(&opened);
+        journal
+    });
+    let memory = journal.as_ref().map_or_else(|_| Memory::default(), |journal| Memory::of(journal, config));
+    (memory, Some(Unkept { settings, home, journal }))
+}
+
+fn settings(config: &Config) -> Option<Settings> {
+    let file = config.journal_file()?;
+    Some(Settings { file, keep: config.journal.keep, max_bytes: config.journal.max_bytes })
+}
+
+impl Unkept {
+    /// Starts the thread that writes it. What kept it from being opened is said there, and tried again; it does not keep us from
+    /// blocking.
+    pub(super) fn keep(self) -> io::Result<(Keeper, Desk)> {
+        let Self { settings, home, journal } = self;
+        let file = settings.file.clone();
+        let keeper = Keeper::start(settings, home, journal, wall)?;
+        let desk = Desk { file, orders: keeper.orders(), health: keeper.health() };
+        Ok((keeper, desk))
+    }
+}
+
+/// Reads what is in the journal, and leaves it alone.
+pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
+    let Some(settings) = settings(config).filter(|settings| settings.file.exists()) else {
+        return Ok(Memory::default());
+    };
+    let (journal, opened) = Journal::open(settings, Home(home::read()), wall())?;
+    announce(&opened);
+    Ok(Memory::of(&journal, config))
+}
+
+impl Memory {
+    fn of(journal: &Journal, config: &Config) -> Self {
+        let now = wall();
+        let read = |error: &JournalError| warn!(error:%; "cannot read the journal: blocks from before this start are not put back");
+        let standing = journal.standing(now).inspect_err(read).unwrap_or_default();
+        let repeats = journal.repeats(now.minus(config.block.memory)).inspect_err(read).unwrap_or_default();
+        let mut bans = Bans::default();
+        for prefix in standing.prefixes {
+            let ban = Ban { prefix: prefix.prefix, until: prefix.until, reason: prefix.reason };
+            if let Err(refusal) = bans.add(now, ban) {
+                info!("of an operator's blocks: {}", refusal.problem);
+            }
+        }
+        let left = |source: StandingSource| (source.source, source.until.since(now));
+        let mut blocks: Vec<_> = standing.sources.into_iter().map(left).collect();
+        blocks.retain(|(_, left)| !left.is_zero());
+        blocks.sort_unstable_by_key(|(_, left)| std::cmp::Reverse(*left));
+        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
+        let repeats = repeats.into_iter().map(|(source, count, _)| (source, u8::try_from(count).unwrap_or(u8::MAX)));
+        Self { blocks, repeats: repeats.collect(), bans }
+    }
+
+    /// The blocks to be put into the kernel: while observing none.
+    pub(super) fn blocks(&self, mode: Mode) -> &[(Source, Duration)] {
+        match mode {
+            Mode::Enforce => &self.blocks,
+            Mode::Observe => &[],
+        }
+    }
+
+    /// How often `source` was blocked in a row, with the block in force.
+    pub(super) fn repeat(&self, source: Source) -> u8 {
+        self.repeats.get(&source).copied().unwrap_or(1)
+    }
+
+    /// Has `table` know those that were blocked before and are not now, as far as they find room.
+    pub(super) fn teach(&self, table: &ScanTable, now: Moment) {
+        for (source, repeats) in &self.repeats {
+            if table.show(now, *source).is_none() {
+                table.remember_repeats(now, *source, *repeats);
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What operators change while the daemon runs: blocks and permissions. First the kernel, then what we remember, then the journal: what
+//! the kernel refuses has not happened.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::Daemon;
+use super::allowed::Entry;
+use super::answers::Order;
+use super::bans::Ban;
+use super::policy::Policy;
+use crate::config::Mode;
+use crate::control::server::Refusal;
+use crate::control::wire::{Changed, MAX_REASON, Request};
+use crate::detect::source::Source;
+use crate::event::{Operator, What, plain};
+use crate::kernel::clock::wall;
+use crate::kernel::dump;
+use crate::kernel::nft::{self, NftError};
+use crate::kernel::ruleset::Banned;
+
+/// Whoever blocks more than one of 256 of all addresses has mistyped a length.
+const WIDEST_V4: u8 = 8;
+/// As much of IPv6: no registry gives more to anybody.
+const WIDEST_V6: u8 = 16;
+/// More names in one note nobody reads.
+const NAMED: usize = 5;
+/// Longer is for ever.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Daemon {
+    /// Does what an operator wants changed, and says what came of it.
+    pub(super) fn fulfil(&mut self, order: Order) {
+        let Order { request, by, reply } = order;
+        let outcome = match request {
+            Request::Block { prefix, seconds, reason } => self.ban(prefix.trunc(), seconds, reason, by),
+            Request::Unblock { prefix } => self.unblock(prefix.trunc(), by),
+            Request::UnblockAll => self.unblock_all(by),
+            Request::Allow { prefix, reason, save } => {
+                self.allow(Entry { prefix: prefix.trunc(), reason, saved: save }, by)
+            }
+            Request::Disallow { prefix } => self.disallow(prefix.trunc(), by),
+            Request::Reload => self.reload(Some(by)),
+            Request::Status | Request::List | Request::Show { .. } | Request::AllowList | Request::Events { .. } => {
+                Err(Refusal::plain("this changes nothing"))
+            }
+        };
+        // Who asked may have gone meanwhile; it is done even so.
+        let (Ok(()) | Err(_)) = reply.send(outcome);
+    }
+
+    fn ban(&mut self, prefix: IpNet, seconds: Option<u64>, reason: String, by: Operator) -> Result<Changed, Refusal> {
+        check_reason(&reason)?;
+        let widest = if prefix.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
+        if prefix.prefix_len() < widest {
+            return Err(Refusal::new(
+                format!("{prefix} is more of the Internet than anybody scans from"),
+                format!("block networks of at least /{widest}; for whole families, write a rule of your own"),
+            ));
+        }
+        if self.shared.policy.load().rules.allow.covers(prefix) {
+            let remedy = "take it off the allow list first: `nftrap allow list` shows what put it there";
+            return Err(Refusal::new(format!("{} is on the allow list", plain(&prefix)), remedy));
+        }
+        let lasts = seconds.map(Duration::from_secs).map(|lasts| lasts.clamp(Duration::from_secs(1), LONGEST));
+        let now = wall();
+        let ban = Ban { prefix, until: lasts.map(|lasts| now.plus(lasts)), reason: reason.clone() };
+        let mut bans = self.books.bans().clone();
+        bans.add(now, ban)?;
+        self.enforce(&bans)?;
+        *self.books.bans() = bans;
+        let until = lasts.map(|lasts| now.plus(lasts));
+        let stored = self.audience.tell_for_good(What::OperatorBlocked { prefix, until, reason, by });
+        let how_long = lasts.map_or_else(
+            || "until it is unblocked".to_owned(),
+            |lasts| format!("for {}", humantime::format_duration(lasts)),
+        );
+        let mut notes: Vec<_> = self.spared(prefix).collect();
+        if self.books.config().mode == Mode::Observe {
+            notes.push("nftrap only observes: nothing is dropped until its mode is enforce".to_owned());
+        }
+        Ok(Changed { done: format!("{} is blocked {how_long}", plain(&prefix)), stored, notes })
+    }
+
+    /// Who in `prefix` stays reachable even so.
+    fn spared(&self, prefix: IpNet) -> impl Iterator<Item = String> {
+        let policy = self.shared.policy.load();
+        let (allowed, exempt) = (policy.rules.allow.within(prefix), policy.surroundings.exempt.within(prefix));
+        let allowed =
+            allowed.into_iter().map(|net| format!("{} is on the allow list, and stays reachable", plain(&net)));
+        let exempt =
+            exempt.into_iter().map(|net| format!("{}: this host depends on it, and it stays reachable", plain(&net)));
+        allowed.chain(exempt)
+    }
+
+    fn enforce(&self, bans: &super::bans::Bans) -> Result<(), Refusal> {
+        nft::ban(&self.books.config().table, &banned(bans)).map_err(refuse)
+    }
+
+    fn unblock(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
+        let now = wall();
+        let mut bans = self.books.bans().clone();
+        let lifted = bans.remove(now, prefix)?;
+        let sources = self.sources_in(prefix)?;
+        if !lifted.is_empty() {
+            self.enforce(&bans)?;
+            *self.books.bans() = bans;
+        }
+        sources.iter().for_each(|source| self.let_go(*source));
+        let single = (prefix.prefix_len() == prefix.max_prefix_len())
+            .then(|| Source::of(prefix.addr(), &self.shared.policy.load().surroundings));
+        let watched = single.is_some_and(|source| self.shared.table.show(self.shared.clock.now(), source).is_some());
+        if let Some(source) = single {
+            self.let_go(source);
+        }
+        let what = match (lifted.len().saturating_add(sources.len()), watched) {
+            (0, false) => {
+                let remedy = "`nftrap list` shows who is, and `nftrap why` what is known of somebody";
+                return Err(Refusal::new(format!("{} is not blocked", plain(&prefix)), remedy));
+            }
+            (0, true) => format!("{} was not blocked; what it did is forgotten", plain(&prefix)),
+            (1, _) => format!(
+                "{} is not blocked any more",
+                sources.first().map_or_else(|| plain(&prefix), ToString::to_string)
+            ),
+            (n, _) => format!("{n} blocks in {} are ended", plain(&prefix)),
+        };
+        // A network that holds it was let go as a whole.
+        let whole =
+            sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&prefix)).unwrap_or(prefix);
+        let stored = self.audience.tell_for_good(What::Unblocked { prefix: whole, by });
+        Ok(Changed { done: what, stored, notes: Vec::new() })
+    }
+
+    /// Blocked sources that lie in `prefix`, or that it lies in, as the kernel and the table have them.
+    fn sources_in(&self, prefix: IpNet) -> Result<Vec<Source>, Refusal> {
+        let config = self.books.config();
+        let in_kernel = dump::dump(&config.table, config.detect.ipv6_prefix)
+            .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
+        let remembered = self.shared.table.blocked(self.shared.clock.now());
+        let all =
+            in_kernel.into_iter().map(|element| element.source).chain(remembered.into_iter().map(|(source, _)| source));
+        let mut found: Vec<_> = all
+            .filter(|source| {
+                let net = IpNet::from(*source);
+                prefix.contains(&net) || net.contains(&prefix)
+            })
+            .collect();
+        found.sort_unstable_by_key(Source::parts);
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Ends its block and forgets what it did: it starts as a stranger.
+    fn let_go(&mut self, source: Source) {
+        // It fails where there is no such block, or it has just ended.
+        let (Ok(()) | Err(_)) = self.set.lift(&source);
+        self.shared.table.forget(source);
+        self.audience.evidence.forget(source);
+    }
+
+    fn unblock_all(&mut self, by: Operator) -> Result<Changed, Refusal> {
+        let count = self.sources_in_all()?;
+        nft::lift_all(&self.books.config().table).map_err(refuse)?;
+        self.books.bans().clear();
+        self.shared.table.forget_all();
+        self.audience.evidence.forget_all();
+        let stored = self.audience.tell_for_good(What::UnblockedAll { by });
+        Ok(Changed {
+            done: format!("{count} blocks are ended, and what anybody did is forgotten"),
+            stored,
+            notes: Vec::new(),
+        })
+    }
+
+    fn sources_in_all(&self) -> Result<usize, Refusal> {
+        let config = self.books.config();
+        let found = dump::dump(&config.table, config.detect.ipv6_prefix)
+            .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
+        Ok(found.len().saturating_add(self.books.bans().in_force(wall()).count()))
+    }
+
+    fn allow(&mut self, entry: Entry, by: Operator) -> Result<Changed, Refusal> {
+        check_reason(&entry.reason)?;
+        let Entry { prefix, reason, saved } = entry.clone();
+        self.books.allowed().add(entry)?;
+        if let Err(refusal) = self.apply_allowed() {
+            // As it was; what cannot be taken back now is said when it is read again.
+            let (Ok(_) | Err(_)) = self.books.allowed().remove(prefix);
+            return Err(refusal);
+        }
+        let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
+        let freed: Vec<_> = freed.collect();
+        freed.iter().for_each(|source| self.let_go(*source));
+        let stored = self.audience.tell_for_good(What::Allowed { prefix, reason, saved, by });
+        let mut notes = Vec::new();
+        if !freed.is_empty() {
+            let names = freed.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = freed.len().saturating_sub(NAMED);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!("not blocked any more: {names}{rest}"));
+        }
+        if !saved {
+            notes.push("until nftrap ends: with --save it is kept".to_owned());
+        }
+        Ok(Changed { done: format!("{} is never blocked", plain(&prefix)), stored, notes })
+    }
+
+    fn disallow(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
+        let entry = self.books.allowed().remove(prefix)?;
+        if let Err(refusal) = self.apply_allowed() {
+            let (Ok(()) | Err(_)) = self.books.allowed().add(entry);
+            return Err(refusal);
+        }
+        let stored = self.audience.tell_for_good(What::Disallowed { prefix, by });
+        let mut notes = Vec::new();
+        if self.shared.policy.load().rules.allow.contains(prefix.addr()) {
+            notes.push("the allow list has it even so, by another entry: see `nftrap allow list`".to_owned());
+        }
+        Ok(Changed { done: format!("{} may be blocked again", plain(&prefix)), stored, notes })
+    }
+
+    /// First the kernel, which lets pass what it does not queue; then the workers.
+    fn apply_allowed(&self) -> Result<(), Refusal> {
+        let config = self.books.config();
+        let allow = self.books.allowed().with(&config.allow);
+        nft::allow(&config.table, &allow).map_err(refuse)?;
+        let mut policy = Policy::clone(&self.shared.policy.load());
+        policy.rules.allow = allow;
+        self.shared.policy.store(std::sync::Arc::new(policy));
+        Ok(())
+    }
+}
+
+/// Operators' blocks as the kernel takes them.
+pub(super) fn banned(bans: &super::bans::Bans) -> Vec<Banned> {
+    let now = wall();
+    let left = |ban: &Ban| Banned { prefix: ban.prefix, left: ban.until.map(|until| until.since(now)) };
+    bans.in_force(now).map(left).collect()
+}
+
+pub(super) fn refuse(error: NftError) -> Refusal {
+    Refusal::new(format!("nothing was changed: {error}"), "`nftrap doctor` looks for the cause")
+}
+
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.chars().count() > MAX_REASON {
+        return Err(Refusal::new(
+            format!("the reason is longer than {MAX_REASON} characters"),
+            "say it in fewer words",
+        ));
+    }
+    if reason.chars().any(char::is_control) {
+        return Err(Refusal::new("the reason has control characters in it", "write it on one line, without them"));
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Whether packets come to us, and what is done when they do not: other tools flush the whole ruleset, and our table with it.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, error, warn};
+
+use super::pace::Pace;
+use super::policy::{self, Policy};
+use super::{Daemon, orders};
+use crate::config::{Config, Mode};
+use crate::detect::source::Source;
+use crate::event::What;
+use crate::kernel::nft;
+use crate::kernel::watch::{Found, Watch};
+
+/// Whether packets come to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// As far as we know.
+    Whole,
+    /// They do not, for that reason.
+    Broken(String),
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => f.write_str("whole"),
+            Self::Broken(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// What looks after our table.
+pub(super) struct Guard {
+    table: Watch,
+    pace: Pace,
+    state: Protection,
+}
+
+impl Guard {
+    /// Looks after `table` from now on.
+    pub(super) fn open(table: &str) -> io::Result<Self> {
+        Ok(Self { table: Watch::open(table)?, pace: Pace::new(), state: Protection::Whole })
+    }
+
+    /// Takes the table for ours as it is now: after each load, reload or arming.
+    pub(super) fn settled(&mut self) {
+        if let Err(error) = self.table.settled() {
+            debug!(error:%; "cannot see our table: the next look puts it back once more");
+        }
+    }
+}
+
+impl Daemon {
+    /// Puts back what somebody took away, if it is time to. A kernel that does not answer gives no reason to think that anything is gone.
+    pub(super) fn protect(&mut self) {
+        let found = match self.guard.state {
+            Protection::Broken(_) => Found::Gone,
+            Protection::Whole => self.guard.table.look().unwrap_or(Found::Whole),
+        };
+        let now = self.shared.clock.now();
+        if found == Found::Whole || !self.guard.pace.allows(now) {
+            return;
+        }
+        self.guard.state = self.restore(found);
+        self.books.health().protection = self.guard.state.to_string();
+        if self.guard.state == Protection::Whole {
+            self.guard.settled();
+            if let Some(pause) = self.guard.pace.restored(now) {
+                warn!(pause = pause.as_secs(); "somebody takes our table away again and again: putting it back ever more seldom");
+            }
+        }
+    }
+
+    /// Puts back table and blocks. What fails now is tried again at the next look, and said once.
+    fn restore(&self, found: Found) -> Protection {
+        let config = self.whole_config();
+        let blocks = self.blocks_to_restore(&config);
+        let banned = orders::banned(&self.books.bans());
+        let loaded = nft::load(&config, &self.shared.host(), &blocks).and_then(|()| nft::ban(&config.table, &banned));
+        match loaded.and_then(|()| nft::arm(&config)) {
+            Ok(_) => {
+                let what = if found == Found::Gone { "removed" } else { "changed" };
+                warn!(blocks = blocks.len(); "somebody {what} our table: it is back, and so are the blocks");
+                self.audience.tell(What::TableRestored { blocks: u32::try_from(blocks.len()).unwrap_or(u32::MAX) });
+                Protection::Whole
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if self.guard.state != Protection::Broken(reason.clone()) {
+                    error!(error = reason.as_str(); "somebody removed or changed our table, and it cannot be put back: trying on");
+                }
+                Protection::Broken(reason)
+            }
+        }
+    }
+
+    /// The config with whom operators allowed.
+    fn whole_config(&self) -> Config {
+        let config = self.books.config();
+        Config { allow: self.books.allowed().with(&config.allow), ..Config::clone(&config) }
+    }
+
+    /// Those that were in the kernel, as far as we know: while observing none, and never more than may be at once.
+    fn blocks_to_restore(&self, config: &Config) -> Vec<(Source, Duration)> {
+        if config.mode == Mode::Observe {
+            return Vec::new();
+        }
+        let now = self.shared.clock.now();
+        let mut blocks = self.shared.table.blocked(now);
+        blocks.sort_unstable_by_key(|(_, until)| Reverse(*until));
+        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
+        blocks.into_iter().map(|(source, until)| (source, until.since(now))).collect()
+    }
+
+    pub(super) fn look_around(&self) {
+        let known = self.shared.policy.load();
+        let found = policy::surroundings(&self.books.config());
+        if found != known.surroundings {
+            self.shared.policy.store(Arc::new(Policy { surroundings: found, ..Policy::clone(&known) }));
+            self.refresh();
+        }
+    }
+
+    /// Tells the kernel of our links, of whom we depend on, and of the ports that are served: their clients are no scanners when they
+    /// stop.
+    pub(super) fn refresh(&self) {
+        if let Err(error) = nft::refresh(&self.books.config(), &self.shared.host()) {
+            // Most often because somebody flushed the ruleset: it is put back with this.
+            debug!(error:%; "cannot tell the kernel of our surroundings");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Another config, while packets come: everything but what is laid down when queues and files are opened. Blocks, queued packets and the
+//! scan table stay. What is wrong with it is said, and the old one stays in force.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use log::{error, info, warn};
+use sd_notify::NotifyState;
+
+use super::orders::{banned, refuse};
+use super::policy::{self, Policy};
+use super::start::host;
+use super::{Daemon, bans::Ban};
+use crate::config::{Config, load};
+use crate::control::server::Refusal;
+use crate::control::wire::Changed;
+use crate::detect::source::Source;
+use crate::event::{Operator, What};
+use crate::kernel::clock::wall;
+use crate::kernel::nft;
+
+impl Daemon {
+    /// Reads the config again and puts it into force, all of it or nothing.
+    pub(super) fn reload(&mut self, by: Option<Operator>) -> Result<Changed, Refusal> {
+        tell_systemd(&reloading());
+        let outcome = self.try_reload();
+        tell_systemd(&[NotifyState::Ready]);
+        match outcome {
+            Ok(waiting) => {
+                let notes: Vec<_> =
+                    waiting.iter().map(|key| format!("`{key}` changes with the next restart")).collect();
+                info!(waiting = waiting.join(",").as_str(); "reloaded");
+                let stored = self.audience.tell_for_good(What::Reloaded { waiting, by });
+                Ok(Changed { done: "the config is read again and in force".to_owned(), stored, notes })
+            }
+            Err(refusal) => {
+                error!("not reloaded, the old config stays in force: {}", refusal.problem);
+                self.audience.tell(What::ReloadRefused { problem: refusal.problem.clone() });
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The keys whose change waits for a restart.
+    fn try_reload(&mut self) -> Result<Vec<String>, Refusal> {
+        let path = self.books.path.clone();
+        let path = path.as_deref().ok_or_else(|| {
+            Refusal::new("there is no config to read again: nftrap was started without", "start it with --config FILE")
+        })?;
+        let fresh = read(path)?;
+        let old = self.books.config();
+        let waiting = waiting(&old, &fresh);
+        let fresh = in_force(&old, fresh);
+        let allow = self.books.allowed().with(&fresh.allow);
+        let around = policy::surroundings(&fresh);
+        let room = self.books.health().room.unwrap_or(u32::MAX).min(fresh.block.max);
+        let policy = Policy::of(&fresh, self.shared.uptime, room, allow.clone(), around);
+        let orphans = self.orphans(&old, &fresh);
+        nft::reload(&fresh, &host(&policy.surroundings), &allow).map_err(refuse)?;
+        if old.fail_mode().no_daemon != fresh.fail_mode().no_daemon {
+            let method = self.books.health().method;
+            nft::rearm(&fresh, method).map_err(refuse)?;
+        }
+        self.guard.settled();
+        self.shared.policy.store(Arc::new(policy));
+        self.adopt(orphans);
+        self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
+        self.books.config.store(Arc::new(fresh));
+        Ok(waiting)
+    }
+
+    /// Networks that are blocked by a length which is none any more: the kernel's set could not find them.
+    fn orphans(&self, old: &Config, fresh: &Config) -> Vec<(Source, Ban)> {
+        if old.detect.ipv6_prefix == fresh.detect.ipv6_prefix {
+            return Vec::new();
+        }
+        let (now, today) = (self.shared.clock.now(), wall());
+        let networks = self.shared.table.blocked(now).into_iter().filter(|(source, _)| !source.is_host());
+        let ban = |source: Source, lasts| Ban {
+            prefix: source.into(),
+            until: Some(today.plus(lasts)),
+            reason: "blocked before ipv6_prefix was changed".to_owned(),
+        };
+        networks.map(|(source, until)| (source, ban(source, until.since(now)))).collect()
+    }
+
+    /// Blocks them as an operator would.
+    fn adopt(&mut self, orphans: Vec<(Source, Ban)>) {
+        if orphans.is_empty() {
+            return;
+        }
+        let (now, mut bans) = (wall(), self.books.bans().clone());
+        let mut lost = 0_u32;
+        for (source, ban) in orphans {
+            lost = lost.saturating_add(u32::from(bans.add(now, ban).is_err()));
+            let (Ok(()) | Err(_)) = self.set.lift(&source);
+            self.shared.table.forget(source);
+        }
+        match nft::ban(&self.books.config().table, &banned(&bans)) {
+            Ok(()) => *self.books.bans() = bans,
+            Err(error) => warn!(error:%; "IPv6 networks that were blocked by another prefix length are not any more"),
+        }
+        if lost > 0 {
+            warn!(lost; "of the IPv6 networks that were blocked by another prefix length, so many are not any more");
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Config, Refusal> {
+    load::load(path).map_err(|problems| {
+        let remedy = format!("the old config stays in force; mend it, and try `nftrap check {}`", path.display());
+        Refusal::new(problems.to_string(), remedy)
+    })
+}
+
+/// What is laid down when queues and files are opened stays as it was.
+fn in_force(old: &Config, mut fresh: Config) -> Config {
+    fresh.table.clone_from(&old.table);
+    (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
+    (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
+    fresh
+}
+
+/// Of it, what the new config would have otherwise.
+fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
+    let changed = [
+        ("table", old.table != fresh.table),
+        ("queue.first", old.queue.first != fresh.queue.first),
+        ("queue.count", old.queue.count != fresh.queue.count),
+        ("journal.file", old.journal.file != fresh.journal.file),
+        ("journal.keep", old.journal.keep != fresh.journal.keep),
+        ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),
+        ("report.events", old.report.events != fresh.report.events),
+        ("report.metrics", old.report.metrics != fresh.report.metrics),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// systemd wants to know since when, to tell this reload from an earlier one.
+fn reloading() -> Vec<NotifyState<'static>> {
+    [NotifyState::Reloading].into_iter().chain(NotifyState::monotonic_usec_now().ok()).collect()
+}
+
+/// Who started us may want to know; where nobody does, nothing is sent.
+pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(error:%; "cannot tell systemd how we do");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_restart_is_named_and_stays_as_it_was() {
+        let old = Config::default();
+        let mut fresh = Config::default();
+        fresh.detect.threshold = 3;
+        assert_eq!(waiting(&old, &fresh), Vec::<String>::new());
+        fresh.queue.count = 9;
+        fresh.table = "other".to_owned();
+        assert_eq!(waiting(&old, &fresh), ["table", "queue.count"]);
+        let in_force = in_force(&old, fresh);
+        assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
+    }
+}

@@ -1,0 +1,119 @@
+//! What keeps it going from one day to the next: the start at boot, the folder for state, the clock.
+
+use super::facts::{Facts, Folder, Started, Unit};
+use super::{BE_ROOT, Check};
+
+/// Whether it starts with the machine.
+pub(super) fn unit(facts: &Facts) -> Check {
+    const NAME: &str = "start at boot";
+    let by_hand = facts.daemon.is_some_and(|daemon| daemon.started == Started::Otherwise);
+    let units = facts.units;
+    if !units.systemd {
+        return Check::ok(NAME, "systemd does not run here: see that your own init starts nftrap");
+    }
+    if units.nftrap == Unit::Absent {
+        let remedy = "install the unit nftrap.service, then `systemctl enable --now nftrap`";
+        return Check::warning(NAME, "systemd knows no nftrap.service: nothing starts nftrap after a reboot", remedy);
+    }
+    if units.nftrap == Unit::Installed {
+        let finding = "nftrap.service is not enabled: nothing starts nftrap after a reboot";
+        return Check::warning(NAME, finding, "`systemctl enable nftrap`");
+    }
+    if by_hand {
+        let finding =
+            "nftrap.service is enabled, but the nftrap that runs was started by hand, perhaps with another config";
+        return Check::warning(NAME, finding, "stop that one, then `systemctl start nftrap`");
+    }
+    Check::ok(NAME, "nftrap.service is enabled")
+}
+
+/// Whether state can be kept, and by us alone.
+pub(super) fn folder(facts: &Facts) -> Check {
+    const NAME: &str = "state folder";
+    const PATH: &str = "/var/lib/nftrap";
+    const OTHERS_MAY_WRITE: u32 = 0o002;
+    const ENOUGH: u64 = 64; // MiB: some hundred thousand events
+    let Folder::Present { mode, writable, free } = facts.folder else {
+        return match facts.folder {
+            Folder::NotSeen => Check::unknown(NAME, format!("{PATH} cannot be looked at"), BE_ROOT),
+            Folder::Absent | Folder::Present { .. } => Check::ok(NAME, format!("there is no {PATH} yet")),
+        };
+    };
+    if mode & OTHERS_MAY_WRITE != 0 {
+        let finding = format!("anybody may write into {PATH}: what nftrap remembers could be forged");
+        return Check::problem(NAME, finding, format!("`chmod o-w {PATH}`"));
+    }
+    if free < ENOUGH {
+        let finding = format!("{free} MiB are free for {PATH}: soon nothing can be remembered there");
+        return Check::warning(NAME, finding, "make room on that disk");
+    }
+    if !writable {
+        return Check::unknown(NAME, format!("{PATH} is not writable for who asks"), BE_ROOT);
+    }
+    Check::ok(NAME, format!("{PATH} is writable, {free} MiB are free"))
+}
+
+/// Programs that keep a clock right.
+const KEEPERS: [&str; 5] = ["chronyd", "ntpd", "openntpd", "ptp4l", "phc2sys"];
+
+/// Whether the log's times can be compared with others'. Blocks do not depend on it: they are counted on a clock that is never set.
+pub(super) fn clock(facts: &Facts) -> Check {
+    const NAME: &str = "clock";
+    if facts.timesync {
+        return Check::ok(NAME, "systemd-timesyncd has set it");
+    }
+    match KEEPERS.iter().find(|keeper| facts.programs.iter().any(|program| program == *keeper)) {
+        Some(keeper) => Check::ok(NAME, format!("{keeper} keeps it")),
+        None => Check::unknown(
+            NAME,
+            "no program is seen that keeps it right: times in the log may be off, blocks are not",
+            "install chrony, unless the machine that hosts this one sets the clock",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::super::facts::{Claim, Daemon, Units};
+    use super::*;
+
+    #[test]
+    fn who_would_not_be_there_after_a_reboot_is_warned_of() {
+        let all = Units { systemd: true, nftrap: Unit::Enabled, nftables: Unit::Absent };
+        for (units, state) in [
+            (all, State::Ok),
+            (Units { nftrap: Unit::Installed, ..all }, State::Warning),
+            (Units { nftrap: Unit::Absent, ..all }, State::Warning),
+            (Units::default(), State::Ok),
+        ] {
+            assert_eq!(unit(&Facts { units, ..Facts::default() }).state, state, "{units:?}");
+        }
+        let daemon = Some(Daemon { process: 7, claim: Claim::Proven, started: Started::Otherwise });
+        assert_eq!(unit(&Facts { units: all, daemon, ..Facts::default() }).state, State::Warning);
+    }
+
+    #[test]
+    fn a_folder_must_be_ours_alone_and_have_room() {
+        let well = (0o755, true, 900);
+        for ((mode, writable, free), state) in [
+            (well, State::Ok),
+            ((0o777, true, 900), State::Problem),
+            ((0o700, true, 10), State::Warning),
+            ((0o700, false, 900), State::Unknown),
+        ] {
+            let facts = Facts { folder: Folder::Present { mode, writable, free }, ..Facts::default() };
+            assert_eq!(folder(&facts).state, state, "{mode:o} {writable} {free}");
+        }
+        assert_eq!(folder(&Facts::default()).state, State::Ok);
+        assert_eq!(folder(&Facts { folder: Folder::NotSeen, ..Facts::default() }).state, State::Unknown);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_keeps_is_not_said_to_be_wrong() {
+        assert_eq!(clock(&Facts::default()).state, State::Unknown);
+        assert_eq!(clock(&Facts { timesync: true, ..Facts::default() }).state, State::Ok);
+        let chrony = Facts { programs: vec![String::from("chronyd")], ..Facts::default() };
+        assert_eq!(clock(&chrony).state, State::Ok);
+    }
+}

@@ -1,0 +1,124 @@
+//! The journal's folder, file and lock. Whoever may write there could have us write anywhere, or forge what we read back as blocks:
+//! only root and our own user may.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::JournalError;
+use crate::event::Wall;
+
+/// Administrators of our group may look.
+const FOLDER_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
+const OTHERS_WRITE: u32 = 0o022;
+/// `SQLite` keeps these beside the file while it is in use.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+/// So many damaged files of one second have a name.
+const NAMES: u32 = 100;
+
+/// The claim to a file; the system gives it up when we end, however that is.
+pub(super) struct Lock {
+    _held: File,
+}
+
+/// Makes the folder and the file where they are missing, refuses them where others may write them, and claims the file.
+pub(super) fn claim(file: &Path) -> Result<Lock, JournalError> {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+        .map_err(|cause| JournalError::files("make the journal's folder", folder, cause))?;
+    let found = fs::metadata(folder).map_err(|cause| JournalError::files("look at", folder, cause))?;
+    refuse_others(folder, &found)?;
+    let lock = lock(file)?;
+    create(file)?;
+    Ok(lock)
+}
+
+fn refuse_others(path: &Path, found: &Metadata) -> Result<(), JournalError> {
+    let refuse = |problem: String| Err(JournalError::Place { path: path.to_owned(), problem });
+    if found.mode() & OTHERS_WRITE != 0 {
+        return refuse(format!("others may write there; `chmod go-w {}`, or name another place", path.display()));
+    }
+    if found.uid() != 0 && found.uid() != geteuid().as_raw() {
+        return refuse(format!("user {} owns it; `chown root {}`, or name another place", found.uid(), path.display()));
+    }
+    Ok(())
+}
+
+/// A file of its own: `SQLite`'s locks are this process's, and closing any other handle of the database would lose them.
+fn lock(file: &Path) -> Result<Lock, JournalError> {
+    let path = beside(file, ".lock");
+    let failed = |cause| JournalError::files("lock", &path, cause);
+    let mut held = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(failed)?;
+    match flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            // Only to name it: a lock without a number is a lock.
+            let process = held.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
+            return Err(JournalError::InUse { file: file.to_owned(), process });
+        }
+        Err(errno) => return Err(failed(errno.into())),
+    }
+    held.set_len(0).and_then(|()| writeln!(held, "{}", std::process::id())).map_err(failed)?;
+    Ok(Lock { _held: held })
+}
+
+/// Makes the file if it is not there; refuses what is no file of ours.
+pub(super) fn create(file: &Path) -> Result<(), JournalError> {
+    let refuse = |problem: &str| Err(JournalError::Place { path: file.to_owned(), problem: problem.to_owned() });
+    match fs::symlink_metadata(file) {
+        Ok(found) if found.is_symlink() => refuse("it is a symbolic link; name the file that it leads to"),
+        Ok(found) if !found.is_file() => refuse("it is no regular file; name another place"),
+        Ok(found) => refuse_others(file, &found),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file);
+            made.map(drop).map_err(|cause| JournalError::files("make the journal", file, cause))
+        }
+        Err(cause) => Err(JournalError::files("look at", file, cause)),
+    }
+}
+
+/// Moves a damaged journal out of the way, and says where it is. It is never deleted: something may be saved from it.
+pub(super) fn set_aside(file: &Path, now: Wall) -> Result<PathBuf, JournalError> {
+    let date: String = now.to_string().chars().filter(|c| !"-:".contains(*c)).take_while(|c| *c != '.').collect();
+    let names = (1..NAMES).map(|i| if i == 1 { date.clone() } else { format!("{date}-{i}") });
+    let free = names.map(|name| beside(file, &format!(".corrupt-{name}"))).find(|path| !path.exists());
+    let failed = |cause| JournalError::files("set aside the damaged journal", file, cause);
+    let target = free.ok_or_else(|| failed(io::Error::from(ErrorKind::AlreadyExists)))?;
+    // What waits in the log belongs to the file; the log first, for it must not be taken for the new file's.
+    for companion in COMPANIONS {
+        match fs::rename(beside(file, companion), beside(&target, companion)) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(failed(cause)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    fs::rename(file, &target).map_err(failed)?;
+    Ok(target)
+}
+
+/// `file` with more at the end of its name.
+pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}

@@ -1,0 +1,56 @@
+//! A table that an earlier version of ours left, or an earlier config: its sets are replaced where they are not as we make them, and
+//! its blocks go on. Kernel 6.1 refuses a table whose sets are to change their kind; 5.10 keeps the old ones without a word.
+
+use super::{DumpError, dump, ruleset};
+use crate::config::Config;
+use crate::kernel::block_set::SETS;
+
+/// Whether our sets in nft's `listing` are as this config wants them: they count, and have the room.
+pub(super) fn fits(listing: &str, config: &Config) -> bool {
+    let size = format!("size {}", ruleset::set_size(config));
+    SETS.iter().all(|set| {
+        definition(listing, set).is_some_and(|lines| lines.contains(&"counter") && lines.contains(&size.as_str()))
+    })
+}
+
+/// What empties the table of rules and sets, before it is loaded anew in the same transaction, and what then puts back the blocks.
+pub(super) fn clear(config: &Config, listing: &str) -> Result<(String, String), DumpError> {
+    let table = &config.table;
+    let mut blocks = Vec::new();
+    for set in SETS.into_iter().filter(|set| definition(listing, set).is_some()) {
+        blocks.append(&mut dump::dump_set(table, set, config.detect.ipv6_prefix)?);
+    }
+    let delete = set_names(listing).map(|set| format!("delete set inet {table} {set}\n"));
+    let clear = [format!("flush table inet {table}\n"), delete.collect()].concat();
+    Ok((clear, ruleset::blocks(table, &blocks)))
+}
+
+fn set_names(listing: &str) -> impl Iterator<Item = &str> {
+    listing.lines().filter_map(|line| line.trim().strip_prefix("set ")?.strip_suffix(" {"))
+}
+
+/// The lines of one set's definition.
+fn definition<'a>(listing: &'a str, set: &str) -> Option<Vec<&'a str>> {
+    let head = format!("set {set} {{");
+    let mut lines = listing.lines().map(str::trim).skip_while(|line| *line != head);
+    lines.next()?;
+    Some(lines.take_while(|line| *line != "}").collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: &str = "\tset NAME {\n\t\ttype ipv4_addr\n\t\tsize 196608\n\t\tflags timeout\n\t\tcounter\n\t}\n\n";
+
+    #[test]
+    fn sets_that_do_not_count_or_lack_the_room_do_not_fit() {
+        let listing = format!("table inet nftrap {{\n{}}}\n", SETS.map(|set| SET.replace("NAME", set)).concat());
+        let config = Config::default();
+        assert!(fits(&listing, &config));
+        assert!(!fits(&listing.replacen("\t\tcounter\n", "", 1), &config));
+        assert!(!fits(&listing.replacen("size 196608", "size 1966080", 1), &config));
+        assert!(!fits(&listing.replace("block6net", "other"), &config));
+        assert_eq!(set_names(&listing).collect::<Vec<_>>(), SETS);
+    }
+}
