@@ -125,7 +125,8 @@ impl Model {
                 self.minute.status(now, &status);
                 self.status = Some((now, status));
                 if self.away.take().is_some() {
-                    // Why events stopped then says nothing of now.
+                    // Why events stopped then, and what was said last, says nothing of now.
+                    self.say(now, "nftrap answers again");
                     self.deaf = None;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(super) use super::super::plain::{printable, span};
+pub(super) use super::super::plain::{counted, printable, span};
 use crate::event::{self, What};
 
 /// What happened, where it is worth a line of its own: blocks have their table.

@@ -198,6 +198,17 @@ fn what_the_daemon_says_is_stripped_of_what_commands_a_terminal() {
 }
 
 #[test]
+fn a_daemon_that_is_back_is_said_to_be() {
+    let mut model = busy();
+    model.take(second(61), happened(What::Stopped));
+    model.take(second(62), Told::NoStatus("it does not run".into()));
+    model.take(second(62), Told::NoEvents("it does not run".into()));
+    model.take(second(63), Told::Status(Box::new(status(0, 0))));
+    assert_eq!((model.away, model.deaf), (None, None));
+    assert_eq!(model.notice, Some((second(63), "nftrap answers again".into())));
+}
+
+#[test]
 fn a_block_lasts_as_long_as_its_end_is_away_whatever_our_clock_says() {
     let mut model = Model::new(second(0));
     let mut offence = offence("192.0.2.1", 1);

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 
 use super::super::model::{Dialog, Model};
-use super::super::words::{printable, span, wrap};
+use super::super::words::{counted, printable, span, wrap};
 use super::{Look, Tone};
 use crate::control::wire::{self, Shown};
 use crate::event::{self, Seen};
@@ -66,8 +66,8 @@ fn story(shown: &Shown) -> Vec<Said> {
     let (triggers, unserved) = shown.enough;
     let window = span(Duration::from_secs(shown.window));
     lines.push(normal(format!(
-        "{} contacts; enough are {triggers} with triggers, or {unserved} with other ports, within {window}",
-        shown.contacts
+        "{}; enough are {triggers} with triggers, or {unserved} with other ports, within {window}",
+        counted(shown.contacts.into(), "contact")
     )));
     if shown.repeats > 0 {
         lines.push(normal(format!("blocks in a row so far: {}", shown.repeats)));
@@ -82,7 +82,7 @@ fn story(shown: &Shown) -> Vec<Said> {
 fn block_words(block: &wire::Block) -> String {
     let left = |left: u64| format!("for another {}", span(Duration::from_secs(left)));
     let left = block.left.map_or_else(|| "for ever".to_owned(), left);
-    let packets = block.packets.map(|packets| format!(", {packets} packets dropped"));
+    let packets = block.packets.map(|packets| format!(", {} dropped", counted(packets, "packet")));
     let reason = block.reason.as_ref().map(|reason| format!(": {}", printable(reason)));
     let (source, by) = (printable(&block.source), printable(&block.by));
     format!("{source} blocked by {by} {left}{}{}", packets.unwrap_or_default(), reason.unwrap_or_default())
