@@ -33,6 +33,8 @@ mod doctor;
 mod flood;
 #[path = "namespaces/flows.rs"]
 mod flows;
+#[path = "namespaces/full_disk.rs"]
+mod full_disk;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
 #[path = "namespaces/honest.rs"]

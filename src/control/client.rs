@@ -51,7 +51,8 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
     // Who may ask nothing is told so at once, and what it writes may find nobody: the answer says why.
     let (Ok(()) | Err(_)) = (&stream).write_all(&line);
     for line in BufReader::new(&stream).lines() {
-        let part: Value = serde_json::from_str(&line.map_err(ClientError::Socket)?).map_err(|_| ClientError::Broken)?;
+        let part: Value =
+            serde_json::from_str(&line.map_err(ClientError::Socket)?).map_err(|_nonsense| ClientError::Broken)?;
         if let Some(end) = part.get("end").and_then(|_| serde_json::from_value(part.clone()).ok()) {
             return match end {
                 End::Done => Ok(()),
@@ -67,13 +68,14 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
 }
 
 fn connect(table: &str) -> Result<UnixStream, ClientError> {
-    let stream =
-        UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => ClientError::NotRunning(table.to_owned()),
-                _ => ClientError::Socket(error),
-            }
-        })?;
+    let connected = UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?);
+    let stream = connected.map_err(|error| {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            ClientError::NotRunning(table.to_owned())
+        } else {
+            ClientError::Socket(error)
+        }
+    })?;
     let Peer { uid, pid, name } = Peer::of(&stream).map_err(ClientError::Socket)?;
     if is_trusted(uid) {
         Ok(stream)

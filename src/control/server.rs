@@ -145,7 +145,7 @@ fn take(stream: UnixStream, clients: &Arc<AtomicUsize>, group: &Arc<Group>, answ
     let answer = Arc::clone(answer);
     let started = thread::Builder::new().name("client".into()).spawn(move || {
         let _seat = seat;
-        converse(stream, &peer, rights, &*answer);
+        converse(&stream, &peer, rights, &*answer);
     });
     if let Err(error) = started {
         warn!(error:%; "cannot answer a command: no thread for it");
@@ -161,8 +161,8 @@ impl Drop for Seat {
     }
 }
 
-fn converse(stream: UnixStream, peer: &Peer, rights: Rights, answer: &Answer) {
-    let outcome = request(&stream).and_then(|request| {
+fn converse(stream: &UnixStream, peer: &Peer, rights: Rights, answer: &Answer) {
+    let outcome = request(stream).and_then(|request| {
         if request.changes() && rights != Rights::All {
             let remedy = "ask as root or through sudo";
             return Err(Stopped::Refused(Refusal::new("you may ask, and change nothing", remedy)));
@@ -172,8 +172,8 @@ fn converse(stream: UnixStream, peer: &Peer, rights: Rights, answer: &Answer) {
         out.flush()
     });
     match outcome {
-        Ok(()) => end(&stream, &End::Done),
-        Err(Stopped::Refused(refusal)) => end(&stream, &refused(&refusal)),
+        Ok(()) => end(stream, &End::Done),
+        Err(Stopped::Refused(refusal)) => end(stream, &refused(&refusal)),
         Err(Stopped::Gone) => {}
     }
 }

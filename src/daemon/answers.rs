@@ -123,7 +123,7 @@ impl Answers {
     /// Blocks by operators; only those that hold `who`, if somebody is asked for.
     fn bans(&self, who: Option<IpAddr>) -> Vec<Block> {
         let now = wall();
-        let bans = self.books.bans();
+        let bans = self.books.bans().clone();
         let wanted = bans.in_force(now).filter(|ban| who.is_none_or(|who| ban.prefix.contains(&who)));
         let block = |ban: &super::bans::Ban| Block {
             source: plain(&ban.prefix),

@@ -25,7 +25,7 @@ pub(super) struct Bans(Vec<Ban>);
 impl Bans {
     /// All that have not ended.
     pub(super) fn in_force(&self, now: Wall) -> impl Iterator<Item = &Ban> {
-        self.0.iter().filter(move |ban| !ban.until.is_some_and(|until| until <= now))
+        self.0.iter().filter(move |ban| ban.until.is_none_or(|until| until > now))
     }
 
     /// Adds one, in place of those that it covers. One that lasts longer is never made shorter by the way.
@@ -86,7 +86,7 @@ impl Bans {
     }
 
     fn tidy(&mut self, now: Wall) {
-        self.0.retain(|ban| !ban.until.is_some_and(|until| until <= now));
+        self.0.retain(|ban| ban.until.is_none_or(|until| until > now));
     }
 }
 

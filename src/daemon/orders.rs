@@ -50,7 +50,7 @@ impl Daemon {
         let (Ok(()) | Err(_)) = reply.send(outcome);
     }
 
-    fn ban(&mut self, prefix: IpNet, seconds: Option<u64>, reason: String, by: Operator) -> Result<Changed, Refusal> {
+    fn ban(&self, prefix: IpNet, seconds: Option<u64>, reason: String, by: Operator) -> Result<Changed, Refusal> {
         check_reason(&reason)?;
         let widest = if prefix.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
         if prefix.prefix_len() < widest {
@@ -107,7 +107,9 @@ impl Daemon {
             self.enforce(&bans)?;
             *self.books.bans() = bans;
         }
-        sources.iter().for_each(|source| self.let_go(*source));
+        for source in &sources {
+            self.let_go(*source);
+        }
         let single = (prefix.prefix_len() == prefix.max_prefix_len())
             .then(|| Source::of(prefix.addr(), &self.shared.policy.load().surroundings));
         let watched = single.is_some_and(|source| self.shared.table.show(self.shared.clock.now(), source).is_some());
@@ -160,7 +162,7 @@ impl Daemon {
         self.audience.evidence.forget(source);
     }
 
-    fn unblock_all(&mut self, by: Operator) -> Result<Changed, Refusal> {
+    fn unblock_all(&self, by: Operator) -> Result<Changed, Refusal> {
         let count = self.sources_in_all()?;
         nft::lift_all(&self.books.config().table).map_err(refuse)?;
         self.books.bans().clear();
@@ -192,7 +194,9 @@ impl Daemon {
         }
         let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
         let freed: Vec<_> = freed.collect();
-        freed.iter().for_each(|source| self.let_go(*source));
+        for source in &freed {
+            self.let_go(*source);
+        }
         let stored = self.audience.tell_for_good(What::Allowed { prefix, reason, saved, by });
         let mut notes = Vec::new();
         if !freed.is_empty() {
@@ -207,7 +211,7 @@ impl Daemon {
         Ok(Changed { done: format!("{} is never blocked", plain(&prefix)), stored, notes })
     }
 
-    fn disallow(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
+    fn disallow(&self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
         let entry = self.books.allowed().remove(prefix)?;
         if let Err(refusal) = self.apply_allowed() {
             let (Ok(()) | Err(_)) = self.books.allowed().add(entry);
@@ -240,6 +244,7 @@ pub(super) fn banned(bans: &super::bans::Bans) -> Vec<Banned> {
     bans.in_force(now).map(left).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "that is how `map_err` gives it")]
 pub(super) fn refuse(error: NftError) -> Refusal {
     Refusal::new(format!("nothing was changed: {error}"), "`nftrap doctor` looks for the cause")
 }

@@ -115,12 +115,13 @@ impl Worker {
         let decision = policy.rules.judge(&self.shared.table, now, &packet, &policy.surroundings);
         trace!("{packet:?}: {decision:?}");
         match (decision, policy.mode) {
-            (Decision::Innocent | Decision::Watch(_, Novelty::Again), _) => Verdict::Accept,
+            (Decision::Innocent | Decision::Watch(_, Novelty::Again), _) | (Decision::StillBlocked, Mode::Observe) => {
+                Verdict::Accept
+            }
             (Decision::Watch(sighting, Novelty::First), _) => {
                 self.tell(now, Happened::Watched(sighting));
                 Verdict::Accept
             }
-            (Decision::StillBlocked, Mode::Observe) => Verdict::Accept,
             (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,
             (Decision::Block(offence), Mode::Enforce) => self.block(now, &offence),
             (Decision::Block(offence), Mode::Observe) => {

@@ -201,9 +201,7 @@ impl ScanTable {
             }
             for record in current.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0) {
                 let at = place(self.hasher.hash_one(record.source()), buckets);
-                if let Some(bucket) = fresh.get_mut(at) {
-                    bucket.take_in(record, now);
-                }
+                fresh.get_mut(at).into_iter().for_each(|bucket| bucket.take_in(record, now));
             }
             *current = fresh;
         }

@@ -40,10 +40,10 @@ pub enum NftError {
     #[error("nft refuses the ruleset: {0}")]
     Refused(String),
     /// What an earlier version left cannot be taken over.
-    #[error("cannot take over the blocks of an earlier version")]
+    #[error(transparent)]
     Earlier(#[from] DumpError),
     /// The table is there, and its blocks are not.
-    #[error("cannot put the blocks into the kernel's sets")]
+    #[error(transparent)]
     Blocks(#[from] BlockError),
     /// Neither way to a queue works.
     #[error("this kernel can queue neither by nft_queue ({native}) nor by xt_NFQUEUE ({xt})")]
@@ -65,7 +65,11 @@ pub fn load(config: &Config, host: &Host, blocks: &[(Source, Duration)]) -> Resu
     };
     let (clear, kept) = earlier.unwrap_or_default();
     run(&[clear, ruleset::table(config, host), ruleset::disarm(config), kept].concat())?;
-    Ok(bulk::add_all(&config.table, blocks)?)
+    match bulk::add_all(&config.table, blocks) {
+        // The operator filled them with elements of his own: no reason to guard without the rest.
+        Ok(()) | Err(BlockError::SetFull) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Replaces rules and lists by those of another config, with `allow` for its allow list, in one transaction: queues, blocks and what was

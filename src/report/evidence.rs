@@ -35,6 +35,7 @@ impl Evidence {
             contacts.pop_front();
         }
         contacts.push_back(seen);
+        drop(sources);
     }
 
     /// What `source` did, oldest first.

@@ -25,8 +25,9 @@ use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
 use nftrap::detect::table::{ScanTable, Seeds, Terms, Threshold};
 use nftrap::kernel::block_set::BlockSet;
-use nftrap::kernel::nft;
+use nftrap::kernel::dump::{self, Element};
 use nftrap::kernel::queue::{Queue, Received, Verdict};
+use nftrap::kernel::{nft, ruleset};
 use nftrap::time::Moment;
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
@@ -41,6 +42,8 @@ use lab::packet::{SYN, tcp};
 const ROUNDS: usize = 5;
 const PACKETS: u32 = 100_000;
 const BLOCKS: u32 = 20_000;
+const MANY: u32 = 100_000;
+const NOT_COUNTING: &str = "table inet plain { set block4 { type ipv4_addr; flags timeout; size 196608; }; }";
 /// Judged and let go, packet after packet: one place is never enough for this threshold.
 const LETTING_GO: &str = "[detect]\nthreshold = 7\n[queue]\ncount = 1\nlength = 65536\n";
 /// What is let go ends here, so that no answer to it is counted.
@@ -51,6 +54,7 @@ fn main() {
     lab.server.nft_load(SINK);
     queued_packets(&lab);
     block_additions(&lab);
+    many_blocks(&lab);
     scan_table();
 }
 
@@ -136,12 +140,12 @@ fn block_additions(lab: &Lab) {
     let config = Config::default();
     lab.server.run(|| {
         nft::load(&config, &nft::host(&[]), &[]).expect("load the ruleset");
-        let mut set = BlockSet::open(&config.table).expect("open the sets");
-        let mut times: Vec<f64> = (0..BLOCKS).map(|n| add_one(&mut set, source(n))).collect();
-        times.sort_by(f64::total_cmp);
-        let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+        let (p50, p99) = additions(&config.table);
         println!("one block into the set   nftrap p50 {p50:.1} µs, p99 {p99:.1} µs, with up to {BLOCKS} blocks there");
     });
+    lab.server.nft_load(NOT_COUNTING);
+    let (p50, p99) = lab.server.run(|| additions("plain"));
+    println!("                         p50 {p50:.1} µs, p99 {p99:.1} µs, were its packets not counted");
     let add = |n: u32| {
         let start = Instant::now();
         let element = format!("{{ 10.128.0.{} timeout 10m }}", n % 256);
@@ -150,6 +154,40 @@ fn block_additions(lab: &Lab) {
     };
     let nft = median((0..40).map(add).collect());
     println!("                         `nft add element` p50 {nft:.0} µs");
+}
+
+/// The median and the slowest but for one in a hundred.
+fn additions(table: &str) -> (f64, f64) {
+    let mut set = BlockSet::open(table).expect("open the sets");
+    let mut times: Vec<f64> = (0..BLOCKS).map(|n| add_one(&mut set, source(n))).collect();
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+/// After a flush of the ruleset, or at a start: the table and many blocks; what nft takes for the same as one text; to list them.
+fn many_blocks(lab: &Lab) {
+    let config = Config::default();
+    let host = nft::host(&[]);
+    let blocks: Vec<_> = (0..MANY).map(|n| (source(n), Duration::from_secs(600))).collect();
+    let elements = blocks.iter().map(|(source, left)| Element { source: *source, left: Some(*left), packets: None });
+    let text = [ruleset::table(&config, &host), ruleset::blocks(&config.table, &elements.collect::<Vec<_>>())].concat();
+    let milliseconds = |work: &(dyn Fn() + Sync)| {
+        let start = Instant::now();
+        lab.server.run(work);
+        start.elapsed().as_secs_f64() * 1e3
+    };
+    lab.server.nft_load("flush ruleset");
+    let as_text = milliseconds(&|| lab.server.nft_load(&text));
+    lab.server.nft_load("flush ruleset");
+    let alone = milliseconds(&|| nft::load(&config, &host, &[]).expect("load the ruleset"));
+    lab.server.nft_load("flush ruleset");
+    let restored = milliseconds(&|| nft::load(&config, &host, &blocks).expect("load the ruleset"));
+    let listed = milliseconds(&|| assert_eq!(dump::dump(&config.table, 64).expect("list").len(), blocks.len()));
+    let one = milliseconds(&|| assert!(dump::one(&config.table, 64, &blocks[7].0).expect("ask").is_some()));
+    println!(
+        "{MANY} blocks            restored {restored:.0} ms, of which {alone:.0} the table; as text by nft {as_text:.0} ms"
+    );
+    println!("                         listed {listed:.0} ms; one of them {one:.2} ms");
 }
 
 fn add_one(set: &mut BlockSet, source: Source) -> f64 {

@@ -107,6 +107,7 @@ pub(crate) fn server(port: u16) -> SocketAddr {
     SocketAddr::new(SERVER, port)
 }
 
+/// Whether we are root; who is not is told so once.
 pub(crate) fn may_make_one() -> bool {
     static LOUD: Once = Once::new();
     let root = rustix::process::geteuid().is_root();

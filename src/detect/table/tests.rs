@@ -201,14 +201,11 @@ fn each_further_block_is_longer_up_to_a_limit_and_the_first_again_after_long_eno
     let mut now = 0;
     let mut offend = |after| {
         now += after;
-        match table.observe(at(now), source(1), (&port(1), Weight::Full), &GROWING) {
-            Standing::Offender { repeat, until, .. } => {
-                let lasts = until.since(at(now)).as_secs();
-                now += lasts;
-                (repeat, lasts)
-            }
-            other => panic!("{other:?} at {now}"),
-        }
+        let standing = table.observe(at(now), source(1), (&port(1), Weight::Full), &GROWING);
+        let Standing::Offender { repeat, until, .. } = standing else { panic!("{standing:?} at {now}") };
+        let lasts = until.since(at(now)).as_secs();
+        now += lasts;
+        (repeat, lasts)
     };
     let grown: Vec<_> = [0, 10, 3600, 0, 0, 3601].map(&mut offend).into();
     assert_eq!(grown, [(1, 60), (2, 120), (3, 240), (4, 300), (5, 300), (1, 60)]);
@@ -268,10 +265,11 @@ fn a_table_of_another_size_remembers_what_finds_room_and_the_blocked_first() {
     let table = ScanTable::new(16_384, SEEDS);
     let rule = Threshold { contacts: 2, ..RULE };
     for n in 0..2000 {
-        let _: Standing = table.observe(at(0), source(n), (&port(1), Weight::Full), &rule);
+        assert!(matches!(table.observe(at(0), source(n), (&port(1), Weight::Full), &rule), Standing::Watched(..)));
     }
     for n in 0..100 {
-        let _: Standing = table.observe(at(1), source(n), (&port(2), Weight::Full), &rule);
+        let standing = table.observe(at(1), source(n), (&port(2), Weight::Full), &rule);
+        assert!(matches!(standing, Standing::Offender { .. }), "{standing:?}");
     }
     let before = table.remembered();
     table.resize(at(1), 65_536);

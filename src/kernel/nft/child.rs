@@ -10,8 +10,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::NftError;
 
-/// It takes milliseconds, and some seconds on an emulated machine. Who waits longer keeps us from looking after our own.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// It takes milliseconds, and more than ten seconds on an emulated machine that is busy. Who waits longer keeps us from looking after our
+/// own.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs `nft` with these arguments and this input.
 pub(super) fn run(arguments: &[&str], input: &str) -> Result<Output, NftError> {
