@@ -35,14 +35,15 @@ mod words;
 
 /// Ends a port scan at its first probe, where the firewall is nftables.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true, help_template = HELP)]
+#[command(version, about = ABOUT, disable_help_subcommand = true, help_template = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const ABOUT: &str = "Ends a port scan at its first probe, where the firewall is nftables";
 /// Short enough for any terminal.
-const HELP: &str = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n\n`nftrap COMMAND --help` says more.";
+const HELP: &str = "{about}\n{usage-heading} {usage}\n\n{subcommands}\n\n`nftrap COMMAND --help` says more.";
 
 /// In the order in which they are wanted: what guards, what looks, what changes, what prepares.
 #[derive(Debug, Subcommand)]
@@ -67,11 +68,11 @@ enum Command {
     Check(check::Arguments),
     /// Look at this host: what keeps nftrap from guarding it, what to do.
     Doctor(doctor::Arguments),
-    /// Say who would have been blocked in capture files, when, and for what.
+    /// Say who would have been blocked in capture files, and when.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
     Rules(rules::Arguments),
-    /// Load ruleset and blocks, with nothing queued: for the time before `run`.
+    /// Load ruleset and blocks, with nothing queued, before `run` does.
     Restore(restore::Arguments),
     /// Print a manual page, for man: nftrap(8), or nftrap.toml(5).
     Man(man::Arguments),

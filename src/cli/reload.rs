@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::change::{self, Change, How};
 use crate::control::wire::Request;
 
-/// Have the config read again; with a mistake in it the old one stays in force.
+/// Have the config read again; one with a mistake changes nothing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

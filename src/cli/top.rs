@@ -31,7 +31,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Ages move although nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Watch what happens live, on a terminal: rates, sources, ports, blocks.
+/// Watch a scan live, on a terminal: rates, sources, ports, blocks.
 ///
 /// Nothing that happened before is counted; `?` shows the keys. `NO_COLOR` in the environment is obeyed.
 #[derive(Debug, clap::Args)]

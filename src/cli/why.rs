@@ -28,7 +28,7 @@ const EARLIER: u64 = 10;
 /// What the past is asked for: what ended or began a block, or kept one from beginning.
 const KINDS: [&str; 6] = ["blocked", "would_block", "unblocked", "operator_blocked", "allowed", "disallowed"];
 
-/// Say why an address is blocked, or why not, and what to do about it.
+/// Say why an address is blocked, or is not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The address, or a source as `nftrap list` shows it.
