@@ -54,7 +54,6 @@ enum Command {
     #[command(visible_alias = "show")]
     Why(why::Arguments),
     Events(events::Arguments),
-    /// Watch a scan live in the terminal.
     Top(top::Arguments),
     /// Say what happened: who was blocked and why, what operators did.
     History(history::Arguments),

@@ -4,7 +4,6 @@
 //! second at most. Only this file and `feed` know a clock, a terminal or the daemon.
 
 use std::io::{self, IsTerminal as _, stdout};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,13 +13,16 @@ use self::feed::{Feed, Input};
 use self::keys::Wish;
 use self::model::{Model, Told};
 use self::view::Look;
-use super::run::config_of;
+use super::ask::Instance;
+use super::{Output, output};
 use crate::kernel::clock::Clock;
 use crate::time::Moment;
 
 mod feed;
 mod keys;
 mod model;
+#[cfg(test)]
+mod samples;
 mod view;
 mod words;
 
@@ -29,25 +31,17 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Ages move although nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Watch a scan live, on a terminal: rates, sources, ports, blocks.
+///
+/// Nothing that happened before is counted; `?` shows the keys. `NO_COLOR` in the environment is obeyed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The table of the daemon to watch, where several run side by side.
-    #[arg(long, value_name = "NAME", default_value = "nftrap", conflicts_with = "config")]
-    table: String,
-    /// The config of the daemon to watch: its `table` says which one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    instance: Instance,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let table = match &arguments.config {
-        None => arguments.table.clone(),
-        Some(file) => match config_of(Some(file)) {
-            Ok(config) => config.table,
-            Err(problems) => return super::complain(&problems.to_string()),
-        },
-    };
-    match watch(&table) {
+    match arguments.instance.config().and_then(|config| watch(&config.table)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => super::complain(&problem),
     }
@@ -76,7 +70,7 @@ fn show(clock: &Clock, model: &mut Model, feed: &Feed, into: &Sender<Input>) -> 
     let no_screen = |error: io::Error| format!("cannot draw on this terminal: {error}");
     let mut terminal = ratatui::try_init().map_err(no_screen)?;
     feed::watch_terminal(into).map_err(no_screen)?;
-    let look = look();
+    let look = if output() == Output::Terminal { Look::Colours } else { Look::Plain };
     loop {
         let now = clock.now();
         terminal.draw(|frame| view::draw(frame, model, now, look)).map_err(no_screen)?;
@@ -116,10 +110,4 @@ fn gather(clock: &Clock, model: &mut Model, feed: &Feed, due: Moment) -> Option<
         }
         wait = due.since(now);
     }
-}
-
-/// With colours, unless the operator does not want any (see no-color.org).
-fn look() -> Look {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if unwanted { Look::Plain } else { Look::Colours }
 }

@@ -40,7 +40,7 @@ pub(crate) fn start(table: &str, events: Box<Events>) {
 /// The nth status: a scan that comes in waves.
 fn status(table: &str, n: u64) -> Value {
     let wave = [0, 3, 40, 900, 12_400, 30_000, 8_000, 700, 60, 5];
-    let packets = wave[usize::try_from(n).unwrap() % wave.len()];
+    let packets = wave.iter().cycle().nth(usize::try_from(n).unwrap()).unwrap();
     json!({
         "version": "0.1.0", "process": 4711, "since": "2026-11-24T05:55:21.189Z", "uptime": 11_520 + n, "mode": "enforce",
         "table": table, "config": null, "protection": "whole", "method": "nft",

@@ -1,7 +1,6 @@
 //! The threads that bring what the screen shows: status, events, answers, keys, signals. **Bounded:** all of it comes through one
 //! channel; when the screen does not keep up with events, the daemon is read more slowly, and tells how many were missed.
 
-use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -16,8 +15,9 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::super::ask;
 use super::model::{Errand, Told};
-use crate::control::client::{ClientError, ask};
+use crate::control::client;
 use crate::control::wire::{Changed, Missed, Request, Shown, Status};
 use crate::event::Watched;
 
@@ -95,14 +95,14 @@ fn follow_events(table: &str, to: &Sender<Input>) -> Option<()> {
     let ticks = tick(PERIOD);
     loop {
         let mut gone = false;
-        let followed = ask(table, &Request::Events { watched: true }, &mut |part| {
+        let followed = client::ask(table, &Request::Events { watched: true }, &mut |part| {
             gone = send(to, Input::Told(told(part))).is_none();
             if gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if gone {
             return None;
         }
-        let reason = followed.map_or_else(|error| reason(&error), |()| "nftrap has no more events".to_owned());
+        let reason = followed.map_or_else(|error| ask::problem(&error), |()| "nftrap has no more events".to_owned());
         send(to, Input::Told(Told::NoEvents(reason)))?;
         ticks.recv().ok()?;
     }
@@ -139,23 +139,12 @@ fn unblock(table: &str, prefix: IpNet) -> Result<Changed, String> {
     one::<Changed>(table, &Request::Unblock { prefix }).map(|changed| *changed)
 }
 
-const OTHER_VERSION: &str = "the daemon's answer is not understood: it is of another version, so restart it";
+const OTHER_VERSION: &str = "an event is not understood: the daemon is of another version, so restart it";
 
 /// An answer of one part.
 fn one<T: DeserializeOwned>(table: &str, request: &Request) -> Result<Box<T>, String> {
-    let mut answer = None;
-    ask(table, request, &mut |part| {
-        answer = Some(part);
-        ControlFlow::Continue(())
-    })
-    .map_err(|error| reason(&error))?;
-    answer.and_then(|part| serde_json::from_value(part).ok()).ok_or_else(|| OTHER_VERSION.to_owned())
-}
-
-/// An error and what caused it, on one line.
-fn reason(error: &ClientError) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
+    let part = ask::one(table, request);
+    part.and_then(|part| ask::read(&part)).map(Box::new).map_err(|error| ask::problem(&error))
 }
 
 fn read_keys(to: &Sender<Input>) -> Option<()> {

@@ -7,11 +7,13 @@ use ipnet::IpNet;
 use self::minute::Minute;
 use self::rows::{Cause, Rows, Sort, State};
 use self::tally::Tally;
-use super::keys::{Change, Mode};
+use super::keys::Mode;
 use super::words;
 use crate::control::wire::{Changed, Shown, Status};
 use crate::event::{Event, Offence, Wall, Watched, What};
 use crate::time::Moment;
+
+mod wishes;
 
 pub(super) mod minute;
 pub(super) mod pane;
@@ -122,11 +124,15 @@ impl Model {
             Told::Status(status) => {
                 self.minute.status(now, &status);
                 self.status = Some((now, status));
-                self.away = None;
+                if self.away.take().is_some() {
+                    // Why events stopped then, and what was said last, says nothing of now.
+                    self.say(now, "nftrap answers again");
+                    self.deaf = None;
+                }
             }
             Told::NoStatus(reason) => {
                 self.minute.silence(now);
-                self.away = Some(words::plain(&reason));
+                self.away = Some(words::printable(&reason));
             }
             Told::Contact(watched) => {
                 self.minute.contact();
@@ -134,7 +140,7 @@ impl Model {
             }
             Told::Happened(event) => self.happened(now, &event),
             Told::Missed(more) => self.missed = self.missed.saturating_add(more),
-            Told::NoEvents(reason) => self.deaf = Some((now, words::plain(&reason))),
+            Told::NoEvents(reason) => self.deaf = Some((now, words::printable(&reason))),
             Told::Known(of, known) => {
                 if let Dialog::Evidence { who, answer, .. } = &mut self.dialog
                     && who.addr() == of
@@ -184,64 +190,7 @@ impl Model {
     }
 
     fn say(&mut self, now: Moment, words: &str) {
-        self.notice = Some((now, words::plain(words)));
-    }
-
-    /// Does what the operator wants, as far as it concerns the screen; what is left is to be asked of the daemon.
-    pub(super) fn apply(&mut self, now: Moment, change: Change) -> Option<Errand> {
-        match change {
-            Change::Focus(table) => self.focus = table,
-            Change::NextTable => self.focus = self.focus.next(),
-            Change::Move(step) => {
-                if let Dialog::Evidence { scroll, .. } = &mut self.dialog {
-                    *scroll = u16::try_from(step.from(usize::from(*scroll))).unwrap_or(u16::MAX);
-                } else {
-                    let keys = self.focus.keys(&self.rows());
-                    self.pane_mut().move_by(step, &keys);
-                }
-            }
-            Change::Sort => {
-                let pane = self.pane_mut();
-                pane.sort = pane.sort.next();
-            }
-            Change::Pause => self.frozen = if self.is_paused() { None } else { Some(self.tally.rows()) },
-            Change::Reset => {
-                (self.tally, self.frozen, self.missed, self.since) = (Tally::default(), None, 0, now);
-            }
-            Change::Help => self.dialog = Dialog::Help,
-            Change::Close => self.dialog = Dialog::None,
-            Change::Show => return self.show(now),
-            Change::AskUnblock => match self.whom() {
-                Some(who) => self.dialog = Dialog::Unblock(who),
-                None => self.say(now, "choose a source or a block to unblock"),
-            },
-            Change::Unblock => {
-                if let Dialog::Unblock(who) = std::mem::replace(&mut self.dialog, Dialog::None) {
-                    return Some(Errand::Unblock(who));
-                }
-            }
-        }
-        None
-    }
-
-    fn show(&mut self, now: Moment) -> Option<Errand> {
-        let Some(who) = self.whom() else {
-            self.say(now, "choose a source or a block to see what is known of it");
-            return None;
-        };
-        self.dialog = Dialog::Evidence { who, answer: None, scroll: 0 };
-        Some(Errand::Show(who.addr()))
-    }
-
-    /// Whom the chosen row is about.
-    fn whom(&self) -> Option<IpNet> {
-        let rows = self.rows();
-        let at = self.pane(self.focus).place(&self.focus.keys(&rows));
-        match self.focus {
-            Table::Sources => rows.sources.get(at).map(|row| row.source.into()),
-            Table::Ports => None,
-            Table::Blocks => rows.blocks.get(at).map(|row| row.who),
-        }
+        self.notice = Some((now, words::printable(words)));
     }
 
     /// What the tables show: of now, or of the moment when the screen was paused.
@@ -261,15 +210,6 @@ impl Model {
     pub(super) const fn pane(&self, table: Table) -> &Pane {
         let [sources, ports, blocks] = &self.panes;
         match table {
-            Table::Sources => sources,
-            Table::Ports => ports,
-            Table::Blocks => blocks,
-        }
-    }
-
-    const fn pane_mut(&mut self) -> &mut Pane {
-        let [sources, ports, blocks] = &mut self.panes;
-        match self.focus {
             Table::Sources => sources,
             Table::Ports => ports,
             Table::Blocks => blocks,

@@ -71,7 +71,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, now: Moment, look: Look
     let area = frame.area();
     if !holds(area, LEAST) {
         let (wide, high) = LEAST;
-        let text = format!("{}x{} is too small: {wide}x{high} or more, please (q quits)", area.width, area.height);
+        let text = format!("{}x{} is too small: {wide}x{high}, please", area.width, area.height);
         return frame.render_widget(Line::from(text), area);
     }
     let head = head::lines(model, now, look, area.width);
@@ -118,7 +118,7 @@ const fn holds(area: Rect, (wide, high): (u16, u16)) -> bool {
 fn footer(model: &Model, now: Moment, look: Look, width: u16) -> Line<'static> {
     let fresh = |(at, text): &&(Moment, String)| now.since(*at) < NOTICE && !text.is_empty();
     if let Some((_, text)) = model.notice.as_ref().filter(fresh) {
-        return Line::from(look.span(Tone::Title, words::fit(text, usize::from(width))));
+        return Line::from(look.span(Tone::Title, words::cut(text, usize::from(width))));
     }
     let keys = [
         ("q", "quit"),

@@ -6,11 +6,11 @@ use crate::control::wire::Status;
 use crate::time::Moment;
 
 /// Seconds that are remembered.
-pub(in crate::cli::top) const SECONDS: usize = 60;
+pub(in super::super) const SECONDS: usize = 60;
 
 /// Rates of the last minute; nothing for a second in which the daemon did not answer.
 #[derive(Debug, Default)]
-pub(in crate::cli::top) struct Minute {
+pub(in super::super) struct Minute {
     seconds: VecDeque<Option<Second>>,
     contacts: u64,
     last: Option<Moment>,
@@ -18,10 +18,10 @@ pub(in crate::cli::top) struct Minute {
 
 /// What happened in one second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::cli::top) struct Second {
-    pub(in crate::cli::top) packets: u64,
-    pub(in crate::cli::top) blocks: u64,
-    pub(in crate::cli::top) contacts: u64,
+pub(in super::super) struct Second {
+    pub(in super::super) packets: u64,
+    pub(in super::super) blocks: u64,
+    pub(in super::super) contacts: u64,
 }
 
 impl Minute {
@@ -45,12 +45,12 @@ impl Minute {
     }
 
     /// The last second, if the daemon answered in it.
-    pub(in crate::cli::top) fn latest(&self) -> Option<Second> {
+    pub(in super::super) fn latest(&self) -> Option<Second> {
         self.seconds.back().copied().flatten()
     }
 
     /// One number of each second, oldest first.
-    pub(in crate::cli::top) fn map(&self, of: impl Fn(&Second) -> u64) -> Vec<Option<u64>> {
+    pub(in super::super) fn map(&self, of: impl Fn(&Second) -> u64) -> Vec<Option<u64>> {
         self.seconds.iter().map(|second| second.as_ref().map(&of)).collect()
     }
 

@@ -7,7 +7,7 @@ use super::rows::{Rows, Service, Sort};
 
 /// Which table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum Table {
+pub(in super::super) enum Table {
     Sources,
     Ports,
     Blocks,
@@ -15,7 +15,7 @@ pub(in crate::cli::top) enum Table {
 
 /// What a row is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum Key {
+pub(in super::super) enum Key {
     Source(IpAddr, u8),
     Port(Service),
     Block(u64),
@@ -23,7 +23,7 @@ pub(in crate::cli::top) enum Key {
 
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum Step {
+pub(in super::super) enum Step {
     Up,
     Down,
     PageUp,
@@ -34,9 +34,9 @@ pub(in crate::cli::top) enum Step {
 
 /// How a table is looked at.
 #[derive(Debug)]
-pub(in crate::cli::top) struct Pane {
+pub(in super::super) struct Pane {
     /// Its order.
-    pub(in crate::cli::top) sort: Sort,
+    pub(in super::super) sort: Sort,
     /// The chosen row; without one, whatever stands at the top.
     chosen: Option<Key>,
     /// Where that was, for when it is gone.
@@ -47,7 +47,7 @@ pub(in crate::cli::top) struct Pane {
 const PAGE: usize = 5;
 
 impl Table {
-    pub(in crate::cli::top) const fn next(self) -> Self {
+    pub(in super::super) const fn next(self) -> Self {
         match self {
             Self::Sources => Self::Ports,
             Self::Ports => Self::Blocks,
@@ -56,7 +56,7 @@ impl Table {
     }
 
     /// What its rows are known by, in their order.
-    pub(in crate::cli::top) fn keys(self, rows: &Rows) -> Vec<Key> {
+    pub(in super::super) fn keys(self, rows: &Rows) -> Vec<Key> {
         match self {
             Self::Sources => {
                 let key = |row: &super::rows::SourceRow| Key::Source(row.source.address(), row.source.parts().1);
@@ -70,7 +70,7 @@ impl Table {
 
 impl Step {
     /// Where it leads from there; the end is the caller's to know.
-    pub(in crate::cli::top) const fn from(self, at: usize) -> usize {
+    pub(in super::super) const fn from(self, at: usize) -> usize {
         match self {
             Self::Up => at.saturating_sub(1),
             Self::Down => at.saturating_add(1),
@@ -83,17 +83,17 @@ impl Step {
 }
 
 impl Pane {
-    pub(in crate::cli::top) const fn new(sort: Sort) -> Self {
+    pub(in super::super) const fn new(sort: Sort) -> Self {
         Self { sort, chosen: None, index: 0 }
     }
 
     /// Where the chosen row stands among `keys`.
-    pub(in crate::cli::top) fn place(&self, keys: &[Key]) -> usize {
+    pub(in super::super) fn place(&self, keys: &[Key]) -> usize {
         let found = self.chosen.and_then(|chosen| keys.iter().position(|key| *key == chosen));
         found.unwrap_or(self.index).min(keys.len().saturating_sub(1))
     }
 
-    pub(in crate::cli::top) fn move_by(&mut self, step: Step, keys: &[Key]) {
+    pub(in super::super) fn move_by(&mut self, step: Step, keys: &[Key]) {
         self.index = step.from(self.place(keys)).min(keys.len().saturating_sub(1));
         self.chosen = if step == Step::Top { None } else { keys.get(self.index).copied() };
     }

@@ -11,11 +11,11 @@ use crate::event::{Asked, Wall};
 use crate::time::Moment;
 
 /// A port of a protocol.
-pub(in crate::cli::top) type Service = (Protocol, u16);
+pub(in super::super) type Service = (Protocol, u16);
 
 /// How a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum State {
+pub(in super::super) enum State {
     /// It did something, and not enough.
     Watched,
     /// It is blocked until then; without an end, until somebody unblocks it.
@@ -30,39 +30,39 @@ pub(in crate::cli::top) enum State {
 
 /// One source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) struct SourceRow {
-    pub(in crate::cli::top) source: Source,
-    pub(in crate::cli::top) contacts: u64,
+pub(in super::super) struct SourceRow {
+    pub(in super::super) source: Source,
+    pub(in super::super) contacts: u64,
     /// Distinct ports, up to [`super::tally::DISTINCT`].
-    pub(in crate::cli::top) ports: usize,
-    pub(in crate::cli::top) last: Option<Service>,
-    pub(in crate::cli::top) state: State,
-    pub(in crate::cli::top) seen: Moment,
+    pub(in super::super) ports: usize,
+    pub(in super::super) last: Option<Service>,
+    pub(in super::super) state: State,
+    pub(in super::super) seen: Moment,
 }
 
 /// One port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) struct PortRow {
-    pub(in crate::cli::top) service: Service,
-    pub(in crate::cli::top) contacts: u64,
+pub(in super::super) struct PortRow {
+    pub(in super::super) service: Service,
+    pub(in super::super) contacts: u64,
     /// Distinct sources, up to [`super::tally::DISTINCT`].
-    pub(in crate::cli::top) sources: usize,
-    pub(in crate::cli::top) seen: Moment,
+    pub(in super::super) sources: usize,
+    pub(in super::super) seen: Moment,
 }
 
 /// One block, in the order in which they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) struct BlockRow {
-    pub(in crate::cli::top) number: u64,
-    pub(in crate::cli::top) at: Wall,
-    pub(in crate::cli::top) who: IpNet,
-    pub(in crate::cli::top) cause: Cause,
-    pub(in crate::cli::top) state: State,
+pub(in super::super) struct BlockRow {
+    pub(in super::super) number: u64,
+    pub(in super::super) at: Wall,
+    pub(in super::super) who: IpNet,
+    pub(in super::super) cause: Cause,
+    pub(in super::super) state: State,
 }
 
 /// Why somebody is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum Cause {
+pub(in super::super) enum Cause {
     /// So many contacts, the last of them this.
     Contacts(u8, Asked),
     /// An operator wants it.
@@ -71,7 +71,7 @@ pub(in crate::cli::top) enum Cause {
 
 /// What a table's rows are ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::top) enum Sort {
+pub(in super::super) enum Sort {
     /// Most contacts first.
     Contacts,
     /// Latest first.
@@ -81,7 +81,7 @@ pub(in crate::cli::top) enum Sort {
 }
 
 impl Sort {
-    pub(in crate::cli::top) const fn next(self) -> Self {
+    pub(in super::super) const fn next(self) -> Self {
         match self {
             Self::Contacts => Self::LastSeen,
             Self::LastSeen => Self::Address,
@@ -92,14 +92,14 @@ impl Sort {
 
 /// All that the tables show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::cli::top) struct Rows {
-    pub(in crate::cli::top) sources: Vec<SourceRow>,
-    pub(in crate::cli::top) ports: Vec<PortRow>,
-    pub(in crate::cli::top) blocks: Vec<BlockRow>,
+pub(in super::super) struct Rows {
+    pub(in super::super) sources: Vec<SourceRow>,
+    pub(in super::super) ports: Vec<PortRow>,
+    pub(in super::super) blocks: Vec<BlockRow>,
 }
 
 impl Rows {
-    /// Orders each table; equals stand in an order of their own, so that no row flickers.
+    /// Orders each table; of equals, the latest stands first.
     pub(super) fn sort(&mut self, sources: Sort, ports: Sort, blocks: Sort) {
         self.sources.sort_by_key(|row| source_order(sources, row));
         self.ports.sort_by_key(|row| port_order(ports, row));

@@ -17,7 +17,7 @@ pub(super) const SOURCES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Ports; some 5 MB likewise.
 pub(super) const PORTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 /// Distinct ports of a source, and sources of a port, that are told apart.
-pub(in crate::cli::top) const DISTINCT: usize = 64;
+pub(in super::super) const DISTINCT: usize = 64;
 /// Latest blocks.
 pub(super) const BLOCKS: usize = 256;
 

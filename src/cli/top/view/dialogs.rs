@@ -7,9 +7,9 @@ use ratatui::layout::Constraint;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 
+use super::super::model::{Dialog, Model};
+use super::super::words::{counted, printable, span, wrap};
 use super::{Look, Tone};
-use crate::cli::top::model::{Dialog, Model};
-use crate::cli::top::words::{long, plain, wrap};
 use crate::control::wire::{self, Shown};
 use crate::event::{self, Seen};
 
@@ -43,7 +43,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
         Dialog::Evidence { who, answer, scroll } => {
             let lines = match answer {
                 None => vec![normal("asking nftrap …")],
-                Some(Err(problem)) => vec![(Tone::Bad, plain(problem))],
+                Some(Err(problem)) => vec![(Tone::Bad, printable(problem))],
                 Some(Ok(shown)) => story(shown),
             };
             popup(frame, look, &format!(" {} ", event::plain(who)), &lines, *scroll);
@@ -59,18 +59,18 @@ fn story(shown: &Shown) -> Vec<Said> {
         _ => Tone::Good,
     };
     let normal = |text: String| (Tone::Normal, text);
-    let mut lines = vec![(tone, format!("{}: {}", plain(&shown.source), plain(&shown.state)))];
-    lines.extend(shown.why.as_ref().map(|why| normal(format!("why: {}", plain(why)))));
+    let mut lines = vec![(tone, format!("{}: {}", printable(&shown.source), printable(&shown.state)))];
+    lines.extend(shown.why.as_ref().map(|why| normal(format!("why: {}", printable(why)))));
     lines.extend(shown.blocks.iter().map(|block| normal(block_words(block))));
-    lines.extend(shown.last_seen.as_ref().map(|seen| normal(format!("last seen {}", plain(seen)))));
+    lines.extend(shown.last_seen.as_ref().map(|seen| normal(format!("last seen {}", printable(seen)))));
     let (triggers, unserved) = shown.enough;
-    let window = long(Duration::from_secs(shown.window));
+    let window = span(Duration::from_secs(shown.window));
     lines.push(normal(format!(
-        "{} contacts; enough are {triggers} with triggers, or {unserved} with other ports, within {window}",
-        shown.contacts
+        "{}; enough are {triggers} with triggers, or {unserved} with other ports, within {window}",
+        counted(shown.contacts.into(), "contact")
     )));
     if shown.repeats > 0 {
-        lines.push(normal(format!("blocked {} times in a row", shown.repeats)));
+        lines.push(normal(format!("blocks in a row so far: {}", shown.repeats)));
     }
     if !shown.evidence.is_empty() {
         lines.push((Tone::Title, "what it did lately, oldest first:".to_owned()));
@@ -80,11 +80,11 @@ fn story(shown: &Shown) -> Vec<Said> {
 }
 
 fn block_words(block: &wire::Block) -> String {
-    let left = |left: u64| format!("for another {}", long(Duration::from_secs(left)));
+    let left = |left: u64| format!("for another {}", span(Duration::from_secs(left)));
     let left = block.left.map_or_else(|| "for ever".to_owned(), left);
-    let packets = block.packets.map(|packets| format!(", {packets} packets dropped"));
-    let reason = block.reason.as_ref().map(|reason| format!(": {}", plain(reason)));
-    let (source, by) = (plain(&block.source), plain(&block.by));
+    let packets = block.packets.map(|packets| format!(", {} dropped", counted(packets, "packet")));
+    let reason = block.reason.as_ref().map(|reason| format!(": {}", printable(reason)));
+    let (source, by) = (printable(&block.source), printable(&block.by));
     format!("{source} blocked by {by} {left}{}{}", packets.unwrap_or_default(), reason.unwrap_or_default())
 }
 
@@ -94,7 +94,7 @@ fn contact_words(seen: &serde_json::Value) -> String {
         Ok(Seen { at, probe }) => {
             format!("{at} {} {}/{} at {}", probe.kind, probe.protocol, probe.port, probe.destination)
         }
-        Err(_) => plain(&seen.to_string()),
+        Err(_) => printable(&seen.to_string()),
     }
 }
 

@@ -7,9 +7,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Sparkline;
 
+use super::super::model::Model;
+use super::super::words::{cut, micros, printable, span};
 use super::{Look, Tone};
-use crate::cli::top::model::Model;
-use crate::cli::top::words::{fit, long, micros, plain};
 use crate::control::wire::{JournalStatus, Quantiles, Status};
 use crate::time::Moment;
 
@@ -29,7 +29,7 @@ pub(super) fn lines(model: &Model, now: Moment, look: Look, width: u16) -> Vec<L
     let mut items = numbers(model, status, look);
     items.extend(trouble(model, now, status, look));
     if width >= 80 {
-        let about = format!("nftrap {}, table inet {}", plain(&status.version), plain(&status.table));
+        let about = format!("nftrap {}, table inet {}", printable(&status.version), printable(&status.table));
         items.push(vec![look.span(Tone::Quiet, about)]);
     }
     lines.extend(flow(items, width));
@@ -41,15 +41,15 @@ fn verdict(model: &Model, now: Moment, look: Look, width: u16) -> Line<'static> 
     let mut spans =
         if model.is_paused() { vec![look.span(Tone::Warning, "PAUSED "), Span::raw(" ")] } else { Vec::new() };
     let room = usize::from(width).saturating_sub(if model.is_paused() { 8 } else { 0 });
-    let bad = |text: String| look.span(Tone::Bad, fit(&text, room));
+    let bad = |text: String| look.span(Tone::Bad, cut(&text, room));
     match (&model.status, &model.away) {
         (_, Some(reason)) => spans.push(bad(format!("NO ANSWER: {reason}"))),
         (None, None) => spans.push(look.span(Tone::Warning, "nftrap has not answered yet")),
         (Some((at, _)), None) if now.since(*at) >= STALE => {
-            spans.push(bad(format!("NO ANSWER for {}: nftrap is stopped or very busy", long(now.since(*at)))));
+            spans.push(bad(format!("NO ANSWER for {}: nftrap is stopped or very busy", span(now.since(*at)))));
         }
         (Some((_, status)), None) if status.protection != "whole" => {
-            spans.push(bad(format!("NOT PROTECTING: {}", plain(&status.protection))));
+            spans.push(bad(format!("NOT PROTECTING: {}", printable(&status.protection))));
         }
         (Some((_, status)), None) => spans.extend(whole(status, look)),
     }
@@ -62,10 +62,10 @@ fn whole(status: &Status, look: Look) -> Vec<Span<'static>> {
         _ => look.span(Tone::Good, "GUARDING"),
     };
     // A date without its fractions and letters is enough to know one's own restart by.
-    let since = plain(&status.since).replace('T', " ");
+    let since = printable(&status.since).replace('T', " ");
     let since: String = since.chars().take(16).collect();
-    let since = format!("{GAP}since {since} UTC ({})", long(Duration::from_secs(status.uptime)));
-    vec![verdict, Span::raw(format!("  mode {}", plain(&status.mode))), Span::raw(since)]
+    let since = format!("{GAP}since {since} UTC ({})", span(Duration::from_secs(status.uptime)));
+    vec![verdict, Span::raw(format!("  mode {}", printable(&status.mode))), Span::raw(since)]
 }
 
 fn numbers(model: &Model, status: &Status, look: Look) -> Vec<Item> {
@@ -110,7 +110,7 @@ fn journal(journal: Option<&JournalStatus>, look: Look) -> Item {
     let mut text = match &journal.problem {
         Some(problem) => {
             tone = Tone::Bad;
-            fit(&plain(problem), 50)
+            cut(&printable(problem), 50)
         }
         None => format!("ok, {} stored", journal.stored),
     };
@@ -120,7 +120,7 @@ fn journal(journal: Option<&JournalStatus>, look: Look) -> Item {
     }
     if journal.lag_ms >= SLOW {
         tone = Tone::Bad;
-        text = format!("{text}, {} behind", long(Duration::from_millis(journal.lag_ms)));
+        text = format!("{text}, {} behind", span(Duration::from_millis(journal.lag_ms)));
     }
     vec![name, look.span(tone, text)]
 }
@@ -143,7 +143,7 @@ fn trouble(model: &Model, now: Moment, status: &Status, look: Look) -> Vec<Item>
         && let Some((at, reason)) = &model.deaf
         && now.since(*at) < DEAF
     {
-        items.push(vec![look.span(Tone::Bad, format!("no events: {}", fit(reason, 48)))]);
+        items.push(vec![look.span(Tone::Bad, format!("no events: {}", cut(reason, 48)))]);
     }
     items
 }
@@ -172,8 +172,11 @@ pub(super) fn spark(frame: &mut Frame<'_>, area: Rect, look: Look, name: &'stati
     let shown = seconds.get(seconds.len().saturating_sub(room)..).unwrap_or_default();
     let highest = shown.iter().flatten().copied().max().unwrap_or(0);
     let blank = std::iter::repeat_n(None, room.saturating_sub(shown.len()));
+    // Little beside much is not nothing: it gets the lowest bar that there is.
+    let least = highest.div_ceil(u64::from(area.height).saturating_mul(8).max(1));
+    let seen = |n: u64| if n == 0 { 0 } else { n.max(least) };
     let bars_of = Sparkline::default()
-        .data(blank.chain(shown.iter().copied()).collect::<Vec<_>>())
+        .data(blank.chain(shown.iter().map(|n| n.map(seen))).collect::<Vec<_>>())
         .max(highest.max(1))
         .style(look.of(Tone::Title));
     frame.render_widget(look.span(Tone::Quiet, name), label);

@@ -3,11 +3,11 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::model::rows::{BlockRow, Cause, PortRow, Rows, Service, Sort, SourceRow, State};
+use super::super::model::tally::DISTINCT;
+use super::super::model::{Model, Table};
+use super::super::words::{distinct, fit, short, span};
 use super::{Look, Tone};
-use crate::cli::top::model::rows::{BlockRow, Cause, PortRow, Rows, Service, Sort, SourceRow, State};
-use crate::cli::top::model::tally::DISTINCT;
-use crate::cli::top::model::{Model, Table};
-use crate::cli::top::words::{distinct, fit, long, short};
 use crate::event;
 use crate::time::Moment;
 
@@ -25,15 +25,42 @@ pub(super) struct Picture<'a> {
     pub(super) all: bool,
 }
 
-/// One column: its head, and its width; the first of a table takes what the others leave.
-type Column = (&'static str, usize);
+/// One column.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    head: &'static str,
+    /// 0 is what the others leave.
+    width: usize,
+    /// A table that is narrower goes without it, so that addresses find room.
+    from: usize,
+}
+
 /// A row: its words, and how its state looks.
 type Cells = (Vec<String>, Tone);
 
-const SOURCES: [Column; 6] =
-    [("source", 0), ("contacts", 8), ("ports", 5), ("last port", 10), ("seen", 4), ("state", 11)];
-const PORTS: [Column; 4] = [("port", 0), ("contacts", 8), ("sources", 7), ("seen", 4)];
-const BLOCKS: [Column; 6] = [("source", 0), ("at", 8), ("port", 10), ("kind", 8), ("contacts", 8), ("state", 11)];
+const fn column(head: &'static str, width: usize, from: usize) -> Column {
+    Column { head, width, from }
+}
+
+const SOURCES: [Column; 6] = [
+    column("source", 0, 0),
+    column("contacts", 8, 0),
+    column("ports", 5, 0),
+    column("last port", 9, 0),
+    column("seen", 4, 0),
+    column("state", 11, 0),
+];
+const PORTS: [Column; 4] =
+    [column("port", 0, 0), column("contacts", 8, 0), column("sources", 7, 0), column("seen", 4, 0)];
+const BLOCKS: [Column; 7] = [
+    column("source", 0, 0),
+    column("at", 8, 0),
+    column("port", 9, 0),
+    column("kind", 8, 70),
+    column("contacts", 8, 80),
+    column("destination", 24, 110),
+    column("state", 11, 0),
+];
 
 impl Picture<'_> {
     /// A table: what it is, its columns, and the rows around the chosen one.
@@ -47,7 +74,7 @@ impl Picture<'_> {
             Table::Ports => (&PORTS, part(&self.rows.ports, first, height, |row| self.port(row))),
             Table::Blocks => (&BLOCKS, part(&self.rows.blocks, first, height, |row| self.block(row))),
         };
-        let heads = columns.iter().map(|(head, _)| (*head).to_owned()).collect::<Vec<_>>();
+        let heads = columns.iter().map(|column| column.head.to_owned()).collect::<Vec<_>>();
         let mut lines = vec![self.title(table, keys.len()), self.line(columns, &heads, (Tone::Quiet, false), width)];
         let focused = self.model.focus == table;
         lines.extend(
@@ -79,7 +106,7 @@ impl Picture<'_> {
             (Sort::Address, Table::Ports) => "number",
             (Sort::Address, _) => "address",
         };
-        let since = long(self.now.since(self.model.since));
+        let since = span(self.now.since(self.model.since));
         spans.push(self.look.span(Tone::Quiet, format!("{count} in {since}, by {order}")));
         Line::from(spans)
     }
@@ -104,15 +131,18 @@ impl Picture<'_> {
 
     fn block(&self, row: &BlockRow) -> Cells {
         let (state, tone) = self.state(row.state);
-        let [port, kind, contacts] = match &row.cause {
-            Cause::Contacts(hits, asked) => {
-                [service((asked.protocol, asked.port)), asked.kind.to_string(), hits.to_string()]
-            }
-            Cause::Operator => ["-".to_owned(), "operator".to_owned(), "-".to_owned()],
+        let [port, kind, contacts, destination] = match &row.cause {
+            Cause::Contacts(hits, asked) => [
+                service((asked.protocol, asked.port)),
+                asked.kind.to_string(),
+                hits.to_string(),
+                asked.destination.to_string(),
+            ],
+            Cause::Operator => ["-", "operator", "-", "-"].map(ToOwned::to_owned),
         };
         // Of a time as 2026-11-24T05:55:21.189Z, the time of day.
         let at = row.at.to_string().chars().skip(11).take(8).collect();
-        (vec![event::plain(&row.who), at, port, kind, contacts, state], tone)
+        (vec![event::plain(&row.who), at, port, kind, contacts, destination, state], tone)
     }
 
     fn state(&self, state: State) -> (String, Tone) {
@@ -131,17 +161,17 @@ impl Picture<'_> {
 
     /// Cells in their columns: numbers to the right, words to the left; the last shows the state.
     fn line(&self, columns: &[Column], cells: &[String], (tone, chosen): (Tone, bool), width: usize) -> Line<'static> {
-        let fixed =
-            columns.iter().skip(1).map(|(_, width)| width.saturating_add(BETWEEN)).fold(0, usize::saturating_add);
-        let rest = width.saturating_sub(fixed);
+        let seen = |column: &&Column| column.from <= width && column.width > 0;
+        let fixed = columns.iter().filter(seen).map(|column| column.width.saturating_add(BETWEEN));
+        let rest = width.saturating_sub(fixed.fold(0, usize::saturating_add));
         let mut spans = Vec::new();
-        for ((head, width), cell) in columns.iter().zip(cells) {
-            let width = if *width == 0 { rest } else { *width };
+        for (column, cell) in columns.iter().zip(cells).filter(|(column, _)| column.from <= width) {
+            let width = if column.width == 0 { rest } else { column.width };
             let cell = fit(cell, width);
-            let right = matches!(*head, "contacts" | "ports" | "sources" | "seen");
+            let right = matches!(column.head, "contacts" | "ports" | "sources" | "seen");
             let text = if right { format!("{cell:>width$} ") } else { format!("{cell:<width$} ") };
-            let quiet = tone == Tone::Quiet || *head == "state";
-            spans.push(self.look.span(if quiet { tone } else { Tone::Normal }, text));
+            let toned = tone == Tone::Quiet || column.head == "state";
+            spans.push(self.look.span(if toned { tone } else { Tone::Normal }, text));
         }
         let line = Line::from(spans);
         if chosen { line.patch_style(self.look.of(Tone::Chosen)) } else { line }
