@@ -70,9 +70,9 @@ fn answer(request: &Request, out: &mut Outgoing) -> Result<(), Stopped> {
 fn status() -> Value {
     json!({"version": "0.1.0", "process": 1, "since": "2026-11-24T05:55:21.189Z", "uptime": 60, "mode": "enforce", "table": "t",
         "config": null, "protection": "whole", "method": "nft_queue", "rates": {"packets": 0, "blocks": 0},
-        "counters": {"packets": 0, "accepted": 0, "dropped": 0, "unreadable": 0, "panics": 0, "blocks": 0, "block_failures": 0,
+        "counters": {"packets": 0, "accepted": 0, "dropped": 0, "watched": 0, "unreadable": 0, "panics": 0, "blocks": 0, "block_failures": 0,
             "lost": 0, "facts_lost": 0},
-        "verdict_us": {"p50": null, "p99": null}, "block_us": {"p50": null, "p99": null}, "queues": [], "blocked": 0, "banned": 0,
+        "verdict_us": {"p50": null, "p99": null}, "block_us": {"p50": null, "p99": null}, "queue_numbers": [3100, 2], "queues": [], "blocked": 0, "banned": 0,
         "sources": 0, "max_sources": 1, "memory_bytes": 1, "journal": null})
 }
 
