@@ -389,7 +389,7 @@ fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
     let Totals { packets, accepted, dropped, watched, unreadable, panics, blocks, block_failures, lost, facts_lost } =
         totals;
-    info!(packets, accepted, dropped, watched, blocks, block_failures, unreadable, panics, lost, facts_lost; "counters");
+    info!(packets, accepted, dropped, blocks, watched, block_failures, unreadable, panics, lost, facts_lost; "counters");
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {

@@ -44,10 +44,11 @@ fn status(table: &str, n: u64) -> Value {
     json!({
         "version": "0.1.0", "process": 4711, "since": "2026-11-24T05:55:21.189Z", "uptime": 11_520 + n, "mode": "enforce",
         "table": table, "config": null, "protection": "whole", "method": "nft",
-        "counters": {"packets": packets, "accepted": packets, "dropped": 0, "unreadable": 0, "panics": 0, "blocks": 12,
+        "counters": {"packets": packets, "accepted": packets, "dropped": 0, "watched": 40, "unreadable": 0, "panics": 0, "blocks": 12,
                      "block_failures": 0, "lost": 0, "facts_lost": 0},
         "rates": {"packets": packets, "blocks": packets / 300},
         "verdict_us": {"p50": 12, "p99": 85}, "block_us": {"p50": 31, "p99": 240},
+        "queue_numbers": [3100, 2],
         "queues": [{"number": 3100, "waiting": 3, "overrun": 0, "unsent": 0}, {"number": 3101, "waiting": 1, "overrun": 0, "unsent": 0}],
         "blocked": 12 + n, "banned": 2, "sources": 345 + n, "max_sources": 131_072, "memory_bytes": 31_457_280,
         "journal": {"file": "/var/lib/nftrap/journal.db", "stored": 1234 + n, "dropped": 0, "lag_ms": 3, "problem": null}
