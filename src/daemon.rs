@@ -11,26 +11,23 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, OnExit, Report};
-use crate::control::server;
+use crate::config::{Config, OnExit};
 use crate::event::What;
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
 use crate::kernel::block_set::BlockSet;
-use crate::kernel::clock::wall;
 use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
 use crate::kernel::queue::{self, QueueError};
 use crate::report::counters::{Counters, Totals};
-use crate::report::events_file::{self, EventsFile};
-use crate::report::exporter::{self, Exporter};
-use crate::report::logger::with_causes;
+use crate::report::events_file::EventsFile;
+use crate::report::exporter::Exporter;
 
 mod allowed;
 mod answers;
@@ -38,6 +35,7 @@ mod audience;
 mod bans;
 mod blocks;
 mod books;
+mod launch;
 mod memory;
 mod numbers;
 mod orders;
@@ -51,19 +49,13 @@ mod status;
 mod worker;
 mod writer;
 
-use allowed::Allowed;
 use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
-use protection::{Guard, Protection};
+use protection::Guard;
 use pulse::Pulse;
-use start::{Shared, announce, open_workers, queue_numbers, refuse_taken_queues, share};
-use writer::Writer;
+use start::{Shared, queue_numbers, refuse_taken_queues, share};
 
-/// Facts that wait for the writer; more than this and it is not keeping up, and a flood is no reason to wait for it.
-const PENDING_FACTS: usize = 4096;
-/// Changes that wait to be made; operators are few.
-const PENDING_ORDERS: usize = 16;
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
 /// A process that was killed is gone after that, unless its memory is very large.
@@ -133,7 +125,7 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), DaemonError> {
 /// Loads our table with the blocks that the journal has, and nothing queued: for the time before the daemon runs.
 pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let _instance = Instance::claim(&config.table)?;
-    let allowed = allowed(config)?;
+    let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let memory = memory::look(&config)?;
     let shared = share(&config);
@@ -141,12 +133,6 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     nft::load(&config, &shared.host(), blocks)?;
     nft::ban(&config.table, &orders::banned(&memory.bans))?;
     Ok(blocks.len())
-}
-
-fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
-    let file = config.allow_file();
-    let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
-    Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
 }
 
 /// Claims the table. A daemon that was killed just now is given the time to go.
@@ -189,87 +175,6 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Puts the table into the kernel, with nothing queued, and starts all threads.
-    fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
-        let allowed = allowed(&config)?;
-        let (memory, journal) = memory::open(&config);
-        let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
-        let shared = Arc::new(share(&whole));
-        nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
-        nft::ban(&config.table, &orders::banned(&memory.bans))?;
-        let (sender, facts) = bounded(PENDING_FACTS);
-        let opened = open_workers(&whole, &shared, &sender, &memory)?;
-        drop(sender);
-        // Only now: queues are opened while no other thread opens files.
-        let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
-        let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
-        let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
-        let config_report = config.report.clone();
-        let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
-        books.health().room = opened.room;
-        let events = start_events_file(&config_report);
-        let told = events.as_ref().map(EventsFile::events);
-        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
-        let counters: Vec<_> = opened.workers.iter().map(worker::Worker::counters).collect();
-        let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
-        let writer = spawn("writer", move || writer.run())?;
-        let mut workers = Vec::with_capacity(opened.workers.len());
-        for (i, worker) in opened.workers.into_iter().enumerate() {
-            workers.push(spawn(&format!("worker{i}"), move || worker.run())?);
-        }
-        let (sender, orders) = bounded(PENDING_ORDERS);
-        let answers = Arc::new(Answers {
-            shared: Arc::clone(&shared),
-            books: Arc::clone(&books),
-            audience: Arc::clone(&audience),
-            counters: counters.clone(),
-            orders: sender,
-        });
-        let exporter = start_exporter(&config_report, &answers);
-        let blocks = opened.blocks;
-        Ok(Self {
-            events,
-            _exporter: exporter,
-            books,
-            shared,
-            audience,
-            counters,
-            workers,
-            writer,
-            keeper,
-            set,
-            guard,
-            orders,
-            answers,
-            blocks,
-        })
-    }
-
-    /// Sends packets to the queues, and says so.
-    fn arm(&mut self) -> Result<(), DaemonError> {
-        let config = self.books.config();
-        let method = nft::arm(&config)?;
-        self.guard.settled();
-        self.books.health().method = method;
-        self.books.health().protection = Protection::Whole.to_string();
-        announce(&config, method, self.blocks);
-        let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
-        self.audience.tell(What::Started { version, blocks });
-        Ok(())
-    }
-
-    /// Answers operators.
-    fn listen(&self, listener: Option<std::os::unix::net::UnixListener>) -> Result<(), DaemonError> {
-        let Some(listener) = listener else {
-            warn!("somebody else has the name of our control socket: no command reaches us until it is given up");
-            return Ok(());
-        };
-        let (books, answers) = (Arc::clone(&self.books), Arc::clone(&self.answers));
-        let group = Arc::new(move || books.config.load().control.group.clone());
-        let answer = Arc::new(move |request, peer: &_, out: &mut _| answers.answer(request, peer, out));
-        server::serve(listener, group, answer).map_err(DaemonError::Start)
-    }
-
     /// Serves signals and operators until a signal says stop, or a worker is gone.
     fn watch(&mut self, instance: &mut Instance, signals: &mut Signals) -> Result<(), DaemonError> {
         let (mut tick, mut pulse) = (0_u32, Pulse::new(&self.counters));
@@ -370,28 +275,10 @@ impl Daemon {
     }
 }
 
-/// What cannot be had is said; it does not keep us from blocking.
-fn start_events_file(report: &Report) -> Option<EventsFile> {
-    let started = events_file::start(report.events.as_deref()?);
-    started.inspect_err(|error| warn!("no events are written: {}", with_causes(error))).ok()
-}
-
-/// Likewise.
-fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Exporter> {
-    let answers = Arc::clone(answers);
-    let numbers = Arc::new(move || numbers::numbers(&answers));
-    let started = exporter::serve(report.metrics.as_ref()?, numbers);
-    started.inspect_err(|error| warn!("no metrics are served: {}", with_causes(error))).ok()
-}
-
 /// Logs what was done so far.
 fn show_totals(counters: &[Arc<Counters>]) {
     let totals = counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add);
     let Totals { packets, accepted, dropped, watched, unreadable, panics, blocks, block_failures, lost, facts_lost } =
         totals;
     info!(packets, accepted, dropped, blocks, watched, block_failures, unreadable, panics, lost, facts_lost; "counters");
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(DaemonError::Start)
 }

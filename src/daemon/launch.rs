@@ -1,0 +1,142 @@
+//! From nothing to packets being judged: the table into the kernel with nothing queued, queues bound, threads started, and at last packets
+//! sent to the queues.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::bounded;
+use log::warn;
+
+use super::allowed::Allowed;
+use super::answers::Answers;
+use super::audience::Audience;
+use super::books::Books;
+use super::protection::{Guard, Protection};
+use super::start::{announce, open_workers, share};
+use super::worker::Worker;
+use super::writer::Writer;
+use super::{Daemon, DaemonError, memory, numbers, orders};
+use crate::config::{Config, Report};
+use crate::control::server;
+use crate::event::What;
+use crate::kernel::block_set::BlockSet;
+use crate::kernel::clock::wall;
+use crate::kernel::nft;
+use crate::report::events_file::{self, EventsFile};
+use crate::report::exporter::{self, Exporter};
+use crate::report::logger::with_causes;
+
+/// Facts that wait for the writer; more than this and it is not keeping up, and a flood is no reason to wait for it.
+const PENDING_FACTS: usize = 4096;
+/// Changes that wait to be made; operators are few.
+const PENDING_ORDERS: usize = 16;
+
+impl Daemon {
+    /// Puts the table into the kernel, with nothing queued, and starts all threads.
+    pub(super) fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
+        let allowed = allowed(&config)?;
+        let (memory, journal) = memory::open(&config);
+        let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
+        let shared = Arc::new(share(&whole));
+        nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
+        nft::ban(&config.table, &orders::banned(&memory.bans))?;
+        let (sender, facts) = bounded(PENDING_FACTS);
+        let opened = open_workers(&whole, &shared, &sender, &memory)?;
+        drop(sender);
+        // Only now: queues are opened while no other thread opens files.
+        let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
+        let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
+        let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
+        let config_report = config.report.clone();
+        let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
+        books.health().room = opened.room;
+        let events = start_events_file(&config_report);
+        let told = events.as_ref().map(EventsFile::events);
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
+        let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
+        let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
+        let writer = spawn("writer", move || writer.run())?;
+        let mut workers = Vec::with_capacity(opened.workers.len());
+        for (i, worker) in opened.workers.into_iter().enumerate() {
+            workers.push(spawn(&format!("worker{i}"), move || worker.run())?);
+        }
+        let (sender, orders) = bounded(PENDING_ORDERS);
+        let answers = Arc::new(Answers {
+            shared: Arc::clone(&shared),
+            books: Arc::clone(&books),
+            audience: Arc::clone(&audience),
+            counters: counters.clone(),
+            orders: sender,
+        });
+        let exporter = start_exporter(&config_report, &answers);
+        let blocks = opened.blocks;
+        Ok(Self {
+            events,
+            _exporter: exporter,
+            books,
+            shared,
+            audience,
+            counters,
+            workers,
+            writer,
+            keeper,
+            set,
+            guard,
+            orders,
+            answers,
+            blocks,
+        })
+    }
+
+    /// Sends packets to the queues, and says so.
+    pub(super) fn arm(&mut self) -> Result<(), DaemonError> {
+        let config = self.books.config();
+        let method = nft::arm(&config)?;
+        self.guard.settled();
+        self.books.health().method = method;
+        self.books.health().protection = Protection::Whole.to_string();
+        announce(&config, method, self.blocks);
+        let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
+        self.audience.tell(What::Started { version, blocks });
+        Ok(())
+    }
+
+    /// Answers operators.
+    pub(super) fn listen(&self, listener: Option<UnixListener>) -> Result<(), DaemonError> {
+        let Some(listener) = listener else {
+            warn!("somebody else has the name of our control socket: no command reaches us until it is given up");
+            return Ok(());
+        };
+        let (books, answers) = (Arc::clone(&self.books), Arc::clone(&self.answers));
+        let group = Arc::new(move || books.config.load().control.group.clone());
+        let answer = Arc::new(move |request, peer: &_, out: &mut _| answers.answer(request, peer, out));
+        server::serve(listener, group, answer).map_err(DaemonError::Start)
+    }
+}
+
+/// Whom operators allowed for good.
+pub(super) fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
+    let file = config.allow_file();
+    let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+    Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
+}
+
+/// What cannot be had is said; it does not keep us from blocking.
+fn start_events_file(report: &Report) -> Option<EventsFile> {
+    let started = events_file::start(report.events.as_deref()?);
+    started.inspect_err(|error| warn!("no events are written: {}", with_causes(error))).ok()
+}
+
+/// Likewise.
+fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Exporter> {
+    let answers = Arc::clone(answers);
+    let numbers = Arc::new(move || numbers::numbers(&answers));
+    let started = exporter::serve(report.metrics.as_ref()?, numbers);
+    started.inspect_err(|error| warn!("no metrics are served: {}", with_causes(error))).ok()
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(DaemonError::Start)
+}
