@@ -127,12 +127,12 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let _instance = Instance::claim(&config.table)?;
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
-    let memory = memory::look(&config)?;
+    let mut memory = memory::look(&config)?;
     let shared = share(&config);
-    let blocks = memory.blocks(config.mode);
-    nft::load(&config, &shared.host(), blocks)?;
+    nft::load(&config, &shared.host(), memory.blocks(config.mode))?;
+    memory.take_over(&nft::bans(&config.table)?);
     nft::ban(&config.table, &orders::banned(&memory.bans))?;
-    Ok(blocks.len())
+    Ok(memory.blocks(config.mode).len())
 }
 
 /// Claims the table. A daemon that was killed just now is given the time to go.

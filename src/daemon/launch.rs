@@ -37,10 +37,11 @@ impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
     pub(super) fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
         let allowed = allowed(&config)?;
-        let (memory, journal) = memory::open(&config);
+        let (mut memory, journal) = memory::open(&config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let shared = Arc::new(share(&whole));
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
+        memory.take_over(&nft::bans(&config.table)?);
         nft::ban(&config.table, &orders::banned(&memory.bans))?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;

@@ -15,6 +15,7 @@ use crate::journal::keeper::{Keeper, announce};
 use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
 use crate::kernel::clock::wall;
 use crate::kernel::home;
+use crate::kernel::ruleset::Banned;
 use crate::time::Moment;
 
 /// What an earlier daemon left.
@@ -116,6 +117,19 @@ impl Memory {
         match mode {
             Mode::Enforce => &self.blocks,
             Mode::Observe => &[],
+        }
+    }
+
+    /// Takes over operators' blocks that the kernel has and the journal does not.
+    pub(super) fn take_over(&mut self, banned: &[Banned]) {
+        let now = wall();
+        for Banned { prefix, left } in banned {
+            if self.bans.in_force(now).all(|ban| !ban.prefix.contains(prefix)) {
+                let until = left.map(|left| now.plus(left));
+                let ban = Ban { prefix: *prefix, until, reason: String::new() };
+                // What it reaches beyond is in the journal, and lasts longer.
+                let (Ok(()) | Err(_)) = self.bans.add(now, ban);
+            }
         }
     }
 

@@ -16,8 +16,11 @@ use crate::config::Config;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Source;
 
+mod bans;
 mod child;
 mod earlier;
+
+pub use bans::bans;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]
