@@ -112,7 +112,11 @@ fn text(out: &mut impl Write, allowed: &[Allowed]) -> io::Result<()> {
     let columns = ["prefix", "why", "lasts", "reason"].map(|head| (head, Align::Left));
     let mut table = Table::new(out, columns);
     for Allowed { prefix, why, reason, lasting } in allowed {
-        let lasts = if *lasting { "for good" } else { "until nftrap ends" };
+        let lasts = match (*lasting, why.as_str()) {
+            (true, _) => "for good",
+            (false, "operator") => "until nftrap ends",
+            (false, _) => "while it is so",
+        };
         let reason = reason.as_deref().map(printable).unwrap_or_default();
         table.row([printable(prefix), printable(why), lasts.to_owned(), reason])?;
     }
@@ -142,7 +146,7 @@ mod tests {
 prefix        why              lasts              reason
 192.0.2.0/24  config           for good
 2001:db8::1   operator         until nftrap ends  our \u{fffd}scanner
-198.51.100.1  default gateway  until nftrap ends
+198.51.100.1  default gateway  while it is so
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         let mut out = Vec::new();

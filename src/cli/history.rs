@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
 
+use super::ask::{self, Instance};
 use super::replay::prefix;
-use super::run::config_of;
 use super::when::{When, when};
-use crate::config::load::Problems;
+use crate::control::wire::{Request, Status};
 use crate::event::{Event, What};
 use crate::journal::{Filter, JournalError, Reader, Sequence, Told};
 use crate::kernel::clock::{self, Clock};
@@ -55,27 +55,31 @@ pub(super) struct Arguments {
 /// Which journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The journal's file [default: TABLE.db in /var/lib/nftrap].
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    /// The journal's file [default: that of the nftrap that runs here, or TABLE.db in /var/lib/nftrap].
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "table"])]
     journal: Option<PathBuf>,
-    /// The config file; without it, the built-in defaults.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    instance: Instance,
 }
 
-/// The file that is named, or the one of the config's daemon, if that keeps one.
-pub(super) fn journal_file(place: &Place) -> Result<Option<PathBuf>, Problems> {
-    match &place.journal {
-        Some(file) => Ok(Some(file.clone())),
-        None => Ok(config_of(place.config.as_deref())?.journal_file()),
+/// The file that is named; or the one of the daemon that runs; or the one that it would have, if it would keep one.
+fn journal_file(place: &Place) -> Result<Option<PathBuf>, String> {
+    if let Some(file) = &place.journal {
+        return Ok(Some(file.clone()));
+    }
+    let config = place.instance.config()?;
+    let asked = ask::one(&config.table, &Request::Status).and_then(|part| ask::read::<Status>(&part));
+    match asked {
+        Ok(status) => Ok(status.journal.map(|journal| journal.file.into())),
+        Err(_) => Ok(config.journal_file()),
     }
 }
 
 /// Opens the journal; else says why it cannot.
 pub(super) fn open(place: &Place) -> Result<Reader, ExitCode> {
-    let file = journal_file(place).map_err(|problems| super::complain(&problems.to_string()))?;
+    let file = journal_file(place).map_err(|problem| super::complain(&problem))?;
     let file = file.ok_or_else(|| {
-        super::complain("this config keeps no journal: set `file` in its section [journal], and restart nftrap")
+        super::complain("no journal is kept: set `file` in section [journal] of the config, and restart nftrap")
     })?;
     Reader::open(&file).map_err(|error| super::complain(&error.to_string()))
 }
