@@ -7,7 +7,10 @@
 //!       ─► input / forward       flow known, allowed, or no trap ─► go on
 //!               trap ─► queue ─► worker: packet::parse ─► detect::Detector::observe ─► decision
 //!                                 offender? ─► kernel::block_set first, then the verdict
-//!                                 fact ─► channel ─► daemon::writer ─► log
+//!                                 fact ─► channel ─► daemon::writer ─► log, journal, followers, events file
+//!
+//!  operator ─► cli ─► control ─► daemon::answers ─► answer
+//!                                     └─► daemon::orders (one thread changes things) ─► kernel, then memory, then journal
 //!                                 event ─► channel ─► journal::keeper ─► file
 //! ```
 //!
