@@ -59,7 +59,10 @@ impl Daemon {
         nft::reload(&fresh, &host(&policy.surroundings), &allow).map_err(refuse)?;
         if old.fail_mode().no_daemon != fresh.fail_mode().no_daemon {
             let method = self.books.health().method;
-            nft::rearm(&fresh, method).map_err(refuse)?;
+            if let Err(error) = nft::rearm(&fresh, method) {
+                self.take_back(&old);
+                return Err(refuse(error));
+            }
         }
         self.guard.settled();
         self.shared.policy.store(Arc::new(policy));
@@ -67,6 +70,15 @@ impl Daemon {
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
         Ok(waiting)
+    }
+
+    /// Puts the old rules back, for half of the new ones are in the kernel.
+    fn take_back(&mut self, old: &Config) {
+        let allow = self.books.allowed().with(&old.allow);
+        if let Err(error) = nft::reload(old, &self.shared.host(), &allow) {
+            error!(error:%; "the kernel has rules of the config that was refused: restart nftrap");
+        }
+        self.guard.settled();
     }
 
     /// Networks that are blocked by a length which is none any more: the kernel's set could not find them.
