@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -161,7 +161,7 @@ fn claim(table: &str) -> Result<Instance, InstanceError> {
     Instance::claim(table)
 }
 
-/// What a signal asks of us.
+/// Whether a thread goes on.
 #[derive(PartialEq, Eq)]
 enum Then {
     GoOn,
@@ -176,6 +176,8 @@ struct Daemon {
     counters: Vec<Arc<Counters>>,
     workers: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
+    /// Tells when the writer has told what workers did so far.
+    abreast: Sender<Sender<()>>,
     keeper: Option<Keeper>,
     events: Option<EventsFile>,
     /// Ends when it is dropped.
@@ -211,7 +213,8 @@ impl Daemon {
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
         let counters: Vec<_> = opened.workers.iter().map(worker::Worker::counters).collect();
-        let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
+        let (abreast, asked) = bounded(1);
+        let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
         let mut workers = Vec::with_capacity(opened.workers.len());
         for (i, worker) in opened.workers.into_iter().enumerate() {
@@ -236,6 +239,7 @@ impl Daemon {
             counters,
             workers,
             writer,
+            abreast,
             keeper,
             set,
             guard,

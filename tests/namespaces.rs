@@ -53,6 +53,8 @@ mod neighbours;
 mod nmap;
 #[path = "namespaces/operator_block.rs"]
 mod operator_block;
+#[path = "namespaces/operator_unblock.rs"]
+mod operator_unblock;
 #[path = "namespaces/probes.rs"]
 mod probes;
 #[path = "namespaces/rights.rs"]
