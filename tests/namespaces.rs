@@ -51,6 +51,8 @@ mod life;
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
 mod nmap;
+#[path = "namespaces/operator_allow.rs"]
+mod operator_allow;
 #[path = "namespaces/operator_block.rs"]
 mod operator_block;
 #[path = "namespaces/operator_unblock.rs"]
