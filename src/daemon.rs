@@ -194,8 +194,8 @@ impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
     fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
         let allowed = allowed(&config)?;
-        let (memory, journal) = memory::open(&config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
+        let (memory, journal) = memory::open(&whole);
         let shared = Arc::new(share(&whole));
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
         nft::ban(&config.table, &orders::banned(&memory.bans))?;

@@ -55,6 +55,8 @@ mod nmap;
 mod operator_allow;
 #[path = "namespaces/operator_block.rs"]
 mod operator_block;
+#[path = "namespaces/operator_reload.rs"]
+mod operator_reload;
 #[path = "namespaces/operator_unblock.rs"]
 mod operator_unblock;
 #[path = "namespaces/probes.rs"]
