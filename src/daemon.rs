@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -147,7 +147,7 @@ fn claim(table: &str) -> Result<Instance, InstanceError> {
     Instance::claim(table)
 }
 
-/// What a signal asks of us.
+/// Whether a thread goes on.
 #[derive(PartialEq, Eq)]
 enum Then {
     GoOn,
@@ -162,6 +162,8 @@ struct Daemon {
     counters: Vec<Arc<Counters>>,
     workers: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
+    /// Tells when the writer has told what workers did so far.
+    abreast: Sender<Sender<()>>,
     keeper: Option<Keeper>,
     events: Option<EventsFile>,
     /// Ends when it is dropped.

@@ -51,6 +51,14 @@ mod life;
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
 mod nmap;
+#[path = "namespaces/operator_allow.rs"]
+mod operator_allow;
+#[path = "namespaces/operator_block.rs"]
+mod operator_block;
+#[path = "namespaces/operator_reload.rs"]
+mod operator_reload;
+#[path = "namespaces/operator_unblock.rs"]
+mod operator_unblock;
 #[path = "namespaces/probes.rs"]
 mod probes;
 #[path = "namespaces/rights.rs"]

@@ -78,7 +78,8 @@ pub(super) fn problem(error: &ClientError) -> String {
         }
         ClientError::Socket(_) | ClientError::Stranger { .. } | ClientError::Refused { .. } => "",
     };
-    printable(&format!("{text}{remedy}"))
+    // What is wrong with a config has several lines.
+    format!("{text}{remedy}").split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -95,7 +96,7 @@ mod tests {
                 "nftrap does not run in this network namespace (table inet nftrap): start it with \
                  `systemctl start nftrap` or `nftrap run`",
             ),
-            (refused("ask nicely\u{1b}"), "no: ask nicely\u{fffd}"),
+            (refused("ask nicely\u{1b}\n  here"), "no: ask nicely\u{fffd}\n  here"),
             (ClientError::Broken, "nftrap ended before its answer did: its log says why (`journalctl -u nftrap`)"),
             (ClientError::Socket(denied), "cannot ask nftrap: permission denied: ask as root or through sudo"),
         ] {

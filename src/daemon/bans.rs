@@ -4,6 +4,7 @@
 use ipnet::IpNet;
 
 use crate::control::server::Refusal;
+use crate::detect::source::Source;
 use crate::event::{Wall, plain};
 
 /// The kernel takes the longer to replace them the more there are; who has more wants a blocklist of its own.
@@ -16,6 +17,13 @@ pub(super) struct Ban {
     /// For ever without.
     pub(super) until: Option<Wall>,
     pub(super) reason: String,
+}
+
+impl Ban {
+    /// The block of an IPv6 network by a length which is none any more: the kernel's set of sources could not find it.
+    pub(super) fn of_another_length(network: Source, until: Wall) -> Self {
+        Self { prefix: network.into(), until: Some(until), reason: "blocked before ipv6_prefix was changed".to_owned() }
+    }
 }
 
 /// All of them.

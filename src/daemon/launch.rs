@@ -37,8 +37,8 @@ impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
     pub(super) fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
         let allowed = allowed(&config)?;
-        let (mut memory, journal) = memory::open(&config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
+        let (mut memory, journal) = memory::open(&whole);
         let shared = Arc::new(share(&whole));
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
         memory.take_over(&nft::bans(&config.table)?);
@@ -57,7 +57,8 @@ impl Daemon {
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
-        let writer = Writer::new(facts, shared.clock, Arc::clone(&audience));
+        let (abreast, asked) = bounded(1);
+        let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
         let mut workers = Vec::with_capacity(opened.workers.len());
         for (i, worker) in opened.workers.into_iter().enumerate() {
@@ -82,6 +83,7 @@ impl Daemon {
             counters,
             workers,
             writer,
+            abreast,
             keeper,
             set,
             guard,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use log::{info, warn};
 
 use super::audience::Desk;
@@ -103,8 +104,14 @@ impl Memory {
                 info!("of an operator's blocks: {}", refusal.problem);
             }
         }
+        let (sources, others) = standing.sources.into_iter().partition::<Vec<_>, _>(|of| has_our_length(of, config));
+        for StandingSource { source, until, .. } in others {
+            // It is refused where an operator's block holds it already.
+            let (Ok(()) | Err(_)) = bans.add(now, Ban::of_another_length(source, until));
+        }
         let left = |source: StandingSource| (source.source, source.until.since(now));
-        let mut blocks: Vec<_> = standing.sources.into_iter().map(left).collect();
+        let mut blocks: Vec<_> = sources.into_iter().map(left).collect();
+        blocks.retain(|(source, _)| !config.allow.covers((*source).into()));
         blocks.retain(|(_, left)| !left.is_zero());
         blocks.sort_unstable_by_key(|(_, left)| std::cmp::Reverse(*left));
         blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
@@ -146,4 +153,10 @@ impl Memory {
             }
         }
     }
+}
+
+/// Whether the kernel's sets can find it: hosts, and networks of the length that is configured now.
+fn has_our_length(standing: &StandingSource, config: &Config) -> bool {
+    let net = IpNet::from(standing.source);
+    standing.source.is_host() || net.prefix_len() == config.detect.ipv6_prefix
 }

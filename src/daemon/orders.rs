@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use ipnet::IpNet;
 
 use super::Daemon;
@@ -28,6 +29,8 @@ const WIDEST_V6: u8 = 16;
 const NAMED: usize = 5;
 /// Longer is for ever.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// The writer looks twenty times a second, and a log that nobody reads does not hold it up.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Daemon {
     /// Does what an operator wants changed, and says what came of it.
@@ -107,15 +110,10 @@ impl Daemon {
             self.enforce(&bans)?;
             *self.books.bans() = bans;
         }
-        for source in &sources {
-            self.let_go(*source);
-        }
         let single = (prefix.prefix_len() == prefix.max_prefix_len())
             .then(|| Source::of(prefix.addr(), &self.shared.policy.load().surroundings));
         let watched = single.is_some_and(|source| self.shared.table.show(self.shared.clock.now(), source).is_some());
-        if let Some(source) = single {
-            self.let_go(source);
-        }
+        self.let_go(sources.iter().copied().chain(single));
         let what = match (lifted.len().saturating_add(sources.len()), watched) {
             (0, false) => {
                 let remedy = "`nftrap list` shows who is, and `nftrap why` what is known of somebody";
@@ -154,12 +152,25 @@ impl Daemon {
         Ok(found)
     }
 
-    /// Ends its block and forgets what it did: it starts as a stranger.
-    fn let_go(&mut self, source: Source) {
-        // It fails where there is no such block, or it has just ended.
-        let (Ok(()) | Err(_)) = self.set.lift(&source);
-        self.shared.table.forget(source);
-        self.audience.evidence.forget(source);
+    /// Ends their blocks and forgets what they did: they start as strangers.
+    fn let_go(&mut self, sources: impl Iterator<Item = Source> + Clone) {
+        for source in sources.clone() {
+            // It fails where there is no such block, or it has just ended.
+            let (Ok(()) | Err(_)) = self.set.lift(&source);
+            self.shared.table.forget(source);
+        }
+        self.catch_up();
+        for source in sources {
+            self.audience.evidence.forget(source);
+        }
+    }
+
+    /// Waits until all is told that workers did so far. A block that the journal had only after its end would stand again after a reboot.
+    fn catch_up(&self) {
+        let (tell, told) = bounded(1);
+        if self.abreast.send_timeout(tell, PATIENCE).is_ok() {
+            let (Ok(()) | Err(_)) = told.recv_timeout(PATIENCE);
+        }
     }
 
     fn unblock_all(&self, by: Operator) -> Result<Changed, Refusal> {
@@ -167,6 +178,7 @@ impl Daemon {
         nft::lift_all(&self.books.config().table).map_err(refuse)?;
         self.books.bans().clear();
         self.shared.table.forget_all();
+        self.catch_up();
         self.audience.evidence.forget_all();
         let stored = self.audience.tell_for_good(What::UnblockedAll { by });
         Ok(Changed {
@@ -194,9 +206,7 @@ impl Daemon {
         }
         let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
         let freed: Vec<_> = freed.collect();
-        for source in &freed {
-            self.let_go(*source);
-        }
+        self.let_go(freed.iter().copied());
         let stored = self.audience.tell_for_good(What::Allowed { prefix, reason, saved, by });
         let mut notes = Vec::new();
         if !freed.is_empty() {

@@ -14,6 +14,7 @@ use super::{Daemon, bans::Ban};
 use crate::config::{Config, load};
 use crate::control::server::Refusal;
 use crate::control::wire::Changed;
+use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Source;
 use crate::event::{Operator, What};
 use crate::kernel::clock::wall;
@@ -67,6 +68,7 @@ impl Daemon {
         self.guard.settled();
         self.shared.policy.store(Arc::new(policy));
         self.adopt(orphans);
+        self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
         Ok(waiting)
@@ -81,6 +83,15 @@ impl Daemon {
         self.guard.settled();
     }
 
+    /// Ends the blocks of those who are allowed now. Nothing of theirs is dropped any more; nor are they to be listed.
+    fn free(&mut self, allow: &Prefixes) {
+        let blocked = self.shared.table.blocked(self.shared.clock.now());
+        for (source, _) in blocked.into_iter().filter(|(source, _)| allow.covers((*source).into())) {
+            let (Ok(()) | Err(_)) = self.set.lift(&source);
+            self.shared.table.forget(source);
+        }
+    }
+
     /// Networks that are blocked by a length which is none any more: the kernel's set could not find them.
     fn orphans(&self, old: &Config, fresh: &Config) -> Vec<(Source, Ban)> {
         if old.detect.ipv6_prefix == fresh.detect.ipv6_prefix {
@@ -88,12 +99,7 @@ impl Daemon {
         }
         let (now, today) = (self.shared.clock.now(), wall());
         let networks = self.shared.table.blocked(now).into_iter().filter(|(source, _)| !source.is_host());
-        let ban = |source: Source, lasts| Ban {
-            prefix: source.into(),
-            until: Some(today.plus(lasts)),
-            reason: "blocked before ipv6_prefix was changed".to_owned(),
-        };
-        networks.map(|(source, until)| (source, ban(source, until.since(now)))).collect()
+        networks.map(|(source, until)| (source, Ban::of_another_length(source, today.plus(until.since(now))))).collect()
     }
 
     /// Blocks them as an operator would.

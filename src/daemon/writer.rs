@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use log::{Level, log, warn};
 
+use super::Then;
 use super::audience::Audience;
 use crate::detect::probe::Probe;
 use crate::detect::source::Source;
@@ -23,6 +24,8 @@ const LOOKS_PER_SECOND: u32 = 20;
 
 pub(super) struct Writer {
     facts: Receiver<Fact>,
+    /// Who wants to know when all is told that was sent before.
+    asked: Receiver<Sender<()>>,
     clock: Clock,
     audience: Arc<Audience>,
     lines: u32,
@@ -30,8 +33,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(facts: Receiver<Fact>, clock: Clock, audience: Arc<Audience>) -> Self {
-        Self { facts, clock, audience, lines: 0, left_out: 0 }
+    pub(super) fn new(
+        facts: Receiver<Fact>,
+        asked: Receiver<Sender<()>>,
+        clock: Clock,
+        audience: Arc<Audience>,
+    ) -> Self {
+        Self { facts, asked, clock, audience, lines: 0, left_out: 0 }
     }
 
     /// Tells facts until nobody can send any more and all are told.
@@ -41,14 +49,26 @@ impl Writer {
             if look.is_multiple_of(LOOKS_PER_SECOND) {
                 self.start_second();
             }
-            loop {
-                match self.facts.try_recv() {
-                    Ok(fact) => self.write(&fact),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return self.start_second(),
-                }
+            let asked = self.asked.try_recv().ok();
+            if self.write_all() == Then::Stop {
+                return self.start_second();
+            }
+            if let Some(asked) = asked {
+                // Who asked may have lost patience.
+                let (Ok(()) | Err(_)) = asked.try_send(());
             }
             thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Tells what was sent so far.
+    fn write_all(&mut self) -> Then {
+        loop {
+            match self.facts.try_recv() {
+                Ok(fact) => self.write(&fact),
+                Err(TryRecvError::Empty) => return Then::GoOn,
+                Err(TryRecvError::Disconnected) => return Then::Stop,
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,7 +24,7 @@ pub(crate) struct Daemon<'lab> {
     child: Child,
     log: Arc<Log>,
     table: String,
-    _config: ConfigFile,
+    _config: Arc<ConfigFile>,
 }
 
 impl<'lab> Daemon<'lab> {
@@ -37,21 +37,25 @@ impl<'lab> Daemon<'lab> {
 
     /// Starts it with a configuration, which may be a wrong one.
     pub(crate) fn launch(namespace: &'lab Namespace, config: &str) -> Self {
+        Self::launch_by(nftrap(), namespace, &Arc::new(ConfigFile::new(config)))
+    }
+
+    /// Starts it with a configuration that others hold, too, and the journal that is beside it.
+    pub(crate) fn launch_with(namespace: &'lab Namespace, config: &Arc<ConfigFile>) -> Self {
         Self::launch_by(nftrap(), namespace, config)
     }
 
     /// The same, with the rights that its systemd unit gives it: an ordinary user's and `CAP_NET_ADMIN`.
     pub(crate) fn launch_unprivileged(namespace: &'lab Namespace, config: &str) -> Self {
         const NET_ADMIN_ALONE: &str = "-all,+net_admin";
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]);
+        let mut command = as_nobody();
         command.args(["--bounding-set", NET_ADMIN_ALONE, "--inh-caps", NET_ADMIN_ALONE]);
         command.args(["--ambient-caps", NET_ADMIN_ALONE]).arg(public_binary());
-        Self::launch_by(command, namespace, config)
+        Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
     }
 
-    fn launch_by(mut command: Command, namespace: &'lab Namespace, config: &str) -> Self {
-        let file = ConfigFile::new(config);
+    fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
+        let config = fs::read_to_string(&file.0).expect("read the configuration");
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
         let stderr = child.stderr.take().expect("its log");
@@ -59,7 +63,7 @@ impl<'lab> Daemon<'lab> {
         let log = Log::of(stderr);
         let table = config.lines().find_map(|line| line.strip_prefix("table = "));
         let table = table.map_or("nftrap", |name| name.trim_matches('"')).to_owned();
-        Self { namespace, child, log, table, _config: file }
+        Self { namespace, child, log, table, _config: Arc::clone(file) }
     }
 
     /// Returns the first line of the log that holds `text`, when there is one; panics when none comes.
@@ -201,12 +205,19 @@ pub(crate) fn nftrap() -> Command {
     Command::new(binary())
 }
 
+/// Runs what follows as somebody who has no rights.
+pub(crate) fn as_nobody() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]);
+    command
+}
+
 fn binary() -> PathBuf {
     std::env::var_os("NFTRAP_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nftrap").into(), PathBuf::from)
 }
 
 /// A copy that any user may run: the folder that cargo builds in is often somebody's own.
-fn public_binary() -> &'static PathBuf {
+pub(crate) fn public_binary() -> &'static PathBuf {
     static COPY: OnceLock<PathBuf> = OnceLock::new();
     COPY.get_or_init(|| {
         let copy = std::env::temp_dir().join("nftrap-for-any-user");
@@ -219,10 +230,10 @@ fn public_binary() -> &'static PathBuf {
 }
 
 /// A configuration file in a folder of its own, with the journal beside it; removed when dropped.
-struct ConfigFile(PathBuf);
+pub(crate) struct ConfigFile(PathBuf);
 
 impl ConfigFile {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("nt{}-{count}", std::process::id()));
@@ -232,8 +243,17 @@ impl ConfigFile {
         file
     }
 
-    fn write(&self, config: &str) {
-        let journal = self.0.with_extension("db");
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The journal, unless the configuration names another one.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.0.with_extension("db")
+    }
+
+    pub(crate) fn write(&self, config: &str) {
+        let journal = self.journal();
         let own = config.contains("[journal]");
         let journal = if own { String::new() } else { format!("\n[journal]\nfile = \"{}\"\n", journal.display()) };
         fs::write(&self.0, format!("{config}{journal}")).expect("write a configuration");

@@ -4,6 +4,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod daemon;
+pub(crate) mod desk;
 pub(crate) mod hosts;
 pub(crate) mod netns;
 pub(crate) mod packet;
