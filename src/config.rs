@@ -150,7 +150,7 @@ pub struct Block {
     pub longest: Duration,
     /// So long after a block its source counts as a repeat offender.
     pub memory: Duration,
-    /// So many blocks at most; past this the one set longest ago makes room.
+    /// So many blocks at most; past this the one that would end first makes room.
     pub max: u32,
 }
 

@@ -41,16 +41,9 @@ impl Model {
             if second - block.set <= rule.settle.as_secs() {
                 return Standing::Blocked(at(block.until));
             }
-            if matches!(weight, Weight::Full | Weight::Unserved) {
-                return self.block(second, source, (1, block.repeat), rule);
-            }
-            // Late segments, perhaps; but not those of several places, of which none was counted for the block.
-            let (sum, hits, _) = self.count(second, source, (contact, share_of(weight, rule)), block.set + 1);
-            let enough = sum >= 0.999;
-            return if enough {
-                self.block(second, source, (hits, block.repeat), rule)
-            } else {
-                Standing::Blocked(at(block.until))
+            return match weight {
+                Weight::Full | Weight::Unserved => self.block(second, source, (1, block.repeat), rule),
+                Weight::Half | Weight::UnservedHalf => Standing::Blocked(at(block.until)),
             };
         }
         if let Some(block) = self.blocks.get_mut(&source).filter(|block| !block.over) {

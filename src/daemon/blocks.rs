@@ -1,7 +1,8 @@
-//! One worker's blocks: what it put into the kernel, oldest first. **Bounded:** past its share of the operator's maximum, the block
-//! set longest ago makes room for the new one; its source is an offender no more, and is found again if it scans again.
+//! One worker's blocks: what it put into the kernel, those first that end first. **Bounded:** past its share of the operator's maximum, the
+//! block that would end first makes room for the new one; its source is an offender no more, and is found again if it scans again.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io;
 
 use crate::detect::source::Source;
@@ -9,16 +10,19 @@ use crate::detect::table::ScanTable;
 use crate::kernel::block_set::{BlockError, BlockSet};
 use crate::time::Moment;
 
+/// Blocks lifted for one that is set, at most: after a reload with a lower maximum there may be very many too many.
+const LIFTED_AT_ONCE: usize = 2;
+
 pub(super) struct Blocks {
     set: BlockSet,
-    /// With the end of each; the kernel may be ahead of us where the operator lifted one.
-    kept: VecDeque<(Source, Moment)>,
+    /// By their ends; the kernel may be ahead of us where the operator lifted one.
+    kept: BinaryHeap<Reverse<(Moment, Source)>>,
     max: usize,
 }
 
 impl Blocks {
     pub(super) fn new(set: BlockSet, max: usize) -> Self {
-        Self { set, kept: VecDeque::with_capacity(max), max }
+        Self { set, kept: BinaryHeap::with_capacity(max), max }
     }
 
     /// Has the kernel block `source` until `until`. When this returns, it does.
@@ -31,11 +35,11 @@ impl Blocks {
     ) -> Result<(), BlockError> {
         self.make_room(now, table);
         let mut added = self.set.add(&source, until.since(now));
-        if added == Err(BlockError::SetFull) && self.lift_oldest(now, table) {
+        if added == Err(BlockError::SetFull) && self.lift_first(now, table) {
             added = self.set.add(&source, until.since(now));
         }
         if added.is_ok() {
-            self.kept.push_back((source, until));
+            self.kept.push(Reverse((until, source)));
         }
         added
     }
@@ -43,7 +47,7 @@ impl Blocks {
     /// Counts a block that the kernel has already.
     pub(super) fn adopt(&mut self, now: Moment, source: Source, until: Moment, table: &ScanTable) {
         self.make_room(now, table);
-        self.kept.push_back((source, until));
+        self.kept.push(Reverse((until, source)));
     }
 
     /// From now on at most so many.
@@ -53,24 +57,26 @@ impl Blocks {
     }
 
     fn make_room(&mut self, now: Moment, table: &ScanTable) {
-        while self.kept.front().is_some_and(|(_, until)| *until <= now) {
-            self.kept.pop_front();
+        while self.kept.peek().is_some_and(|Reverse((until, _))| *until <= now) {
+            self.kept.pop();
         }
-        // Two at most: after a reload with a lower maximum there may be very many too many.
-        for _ in 0..2 {
+        for _ in 0..LIFTED_AT_ONCE {
             if self.kept.len() >= self.max.max(1) {
-                self.lift_oldest(now, table);
+                self.lift_first(now, table);
             }
         }
     }
 
-    /// Lifts the block set longest ago; says whether there was one.
-    fn lift_oldest(&mut self, now: Moment, table: &ScanTable) -> bool {
-        while let Some((source, until)) = self.kept.pop_front() {
-            if table.blocked_until(now, source).is_some_and(|current| current > until) {
-                continue; // it was set anew since, and stands further behind
+    /// Lifts the block that would end first; says whether there was one.
+    fn lift_first(&mut self, now: Moment, table: &ScanTable) -> bool {
+        while let Some(Reverse((until, source))) = self.kept.pop() {
+            match table.blocked_until(now, source) {
+                // It was set anew since, and counts by its new end.
+                Some(current) if current > until => continue,
+                Some(_) => table.end(now, source),
+                // The table has forgotten it, or an operator has let it go.
+                None => {}
             }
-            table.unblock(source);
             // It fails where the operator was faster: the element is gone, as it should be.
             let (Ok(()) | Err(_)) = self.set.lift(&source);
             return true;

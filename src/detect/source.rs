@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv6Net};
 use super::prefixes::Prefixes;
 
 /// One IPv4 address or one IPv6 network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
     /// The network's first address; an IPv4 address in its mapped form.
     network: Ipv6Addr,

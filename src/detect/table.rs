@@ -168,11 +168,14 @@ impl ScanTable {
         });
     }
 
-    /// Remembers that `source` was blocked so many times in a row before, the last block ending about `now`.
+    /// Remembers that `source` was blocked so many times in a row before, the last block ending about `now`; if it finds a free place:
+    /// nobody is forgotten for it.
     pub fn remember_repeats(&self, now: Moment, source: Source, repeats: u8) {
-        self.with_record(now, source, |record| {
+        self.with_bucket(source, |bucket| {
+            let record = bucket.free_record_of(source, now)?;
             record.last_seen = ticks(now);
             record.set_blocked(now, Duration::ZERO, repeats);
+            Some(())
         });
     }
 
@@ -234,6 +237,11 @@ impl ScanTable {
     /// not remembered there is nothing to take back, and nobody is forgotten for it.
     pub fn unblock(&self, source: Source) {
         self.with_bucket(source, |bucket| bucket.find(source).map(Record::unblock));
+    }
+
+    /// Ends the block of `source` at `now`, because another needs its room. It counts as one that has ended.
+    pub fn end(&self, now: Moment, source: Source) {
+        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until = ticks(now)));
     }
 
     /// Until when `source` is blocked, if it is.

@@ -81,6 +81,12 @@ impl Bucket {
         Some(victim)
     }
 
+    /// The record of `source`: its own, or a free one.
+    pub(super) fn free_record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
+        let room = self.position(source).is_some() || self.0.iter().any(|record| record.last_seen == 0);
+        if room { self.record_of(source, now) } else { None }
+    }
+
     /// Puts a record from another bucket over the one that is to be forgotten first, if it is not that itself.
     pub(super) fn take_in(&mut self, record: &Record, now: Moment) {
         if let Some(victim) = self.0.iter_mut().min_by_key(|known| known.rank(now))
@@ -130,9 +136,10 @@ impl Record {
         if self.blocked_until > ticks(now) {
             let until = moment(self.blocked_until);
             return match weight {
-                _ if now.since(self.set()) <= rule.settle => Standing::Blocked(until),
-                Weight::Full | Weight::Unserved => self.offend_again(now, 1, rule),
-                Weight::Half | Weight::UnservedHalf => self.observe_more(look, until, rule),
+                Weight::Full | Weight::Unserved if now.since(self.set()) > rule.settle => self.offend_again(now, rule),
+                // What may be a late segment says nothing of the block: conntrack calls it invalid, and the kernel lets it come to us
+                // while the block holds.
+                Weight::Full | Weight::Unserved | Weight::Half | Weight::UnservedHalf => Standing::Blocked(until),
             };
         }
         if self.blocked_until != 0 && self.cleared == 0 {
@@ -143,14 +150,6 @@ impl Record {
         match self.count(fingerprint, seconds(now), oldest.max(1)) {
             Counted { hits, weights, novelty } if weights < ENOUGH => Standing::Watched(hits, novelty),
             Counted { hits, .. } => self.offend(now, hits, rule),
-        }
-    }
-
-    /// Contacts of a blocked source that may be late segments: they make a new offence together, of those since the block alone.
-    fn observe_more(&mut self, look: Look, until: Moment, rule: &Threshold) -> Standing {
-        match self.count(look.fingerprint, seconds(look.now), seconds(self.set()).saturating_add(1)) {
-            Counted { weights, .. } if weights < ENOUGH => Standing::Blocked(until),
-            Counted { hits, .. } => self.offend_again(look.now, hits, rule),
         }
     }
 
@@ -175,9 +174,9 @@ impl Record {
     }
 
     /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that.
-    fn offend_again(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
+    fn offend_again(&mut self, now: Moment, rule: &Threshold) -> Standing {
         self.repeats = self.repeats.max(1);
-        self.sentence(now, hits, rule)
+        self.sentence(now, 1, rule)
     }
 
     fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
