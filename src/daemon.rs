@@ -124,7 +124,7 @@ pub fn run(config: Config, path: Option<&Path>) -> Result<(), DaemonError> {
 
 /// Loads our table with the blocks that the journal has, and nothing queued: for the time before the daemon runs.
 pub fn restore(config: &Config) -> Result<usize, DaemonError> {
-    let _instance = Instance::claim(&config.table)?;
+    let _instance = Instance::claim(&config.table)?.sure()?;
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let mut memory = memory::look(&config)?;
@@ -141,7 +141,7 @@ fn claim(table: &str) -> Result<Instance, InstanceError> {
     for _ in 0..TICKS_TO_GO {
         match Instance::claim(table) {
             Err(InstanceError::Running { .. }) => thread::sleep(TICK),
-            claimed @ (Ok(_) | Err(InstanceError::Claim(_))) => return claimed,
+            claimed => return claimed,
         }
     }
     Instance::claim(table)
@@ -196,8 +196,8 @@ impl Daemon {
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
-                self.listen_again(instance)?;
             }
+            self.listen_again(instance)?;
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
                 self.refresh();
             }

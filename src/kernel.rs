@@ -17,5 +17,6 @@ pub mod queue;
 mod rehearsal;
 pub mod ruleset;
 pub mod surroundings;
+pub mod trust;
 pub mod watch;
 pub mod xt_queue;

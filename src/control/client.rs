@@ -4,12 +4,19 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::peer::Peer;
 use super::wire::{End, Request};
-use crate::kernel::instance::{address, is_trusted};
+use crate::kernel::instance::reach;
+use crate::kernel::trust::{Credentials, is_trusted};
+
+/// Two seconds in all.
+const TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +75,7 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
 }
 
 fn connect(table: &str) -> Result<UnixStream, ClientError> {
-    let connected = UnixStream::connect_addr(&address(table).map_err(ClientError::Socket)?);
-    let stream = connected.map_err(|error| {
+    let stream = patiently(table).map_err(|error| {
         if error.kind() == io::ErrorKind::ConnectionRefused {
             ClientError::NotRunning(table.to_owned())
         } else {
@@ -77,9 +83,24 @@ fn connect(table: &str) -> Result<UnixStream, ClientError> {
         }
     })?;
     let Peer { uid, pid, name } = Peer::of(&stream).map_err(ClientError::Socket)?;
-    if is_trusted(uid) {
+    if is_trusted(Credentials { uid, pid }) {
         Ok(stream)
     } else {
         Err(ClientError::Stranger { pid, user: name.unwrap_or_else(|| format!("user {uid}")) })
     }
+}
+
+/// Connects, and gives a daemon that many ask at once some time; one that is stopped, or a stranger that takes nobody, does not keep us.
+#[expect(clippy::disallowed_methods, reason = "a command has nothing else to do")]
+fn patiently(table: &str) -> io::Result<UnixStream> {
+    for _ in 0..TRIES {
+        match reach(table) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(BETWEEN_TRIES),
+            reached => return reached,
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "it takes no command: is its process stopped, or is it somebody else's?",
+    ))
 }

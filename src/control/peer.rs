@@ -2,13 +2,12 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
-use rustix::net::sockopt::socket_peercred;
 
-use crate::kernel::instance::is_trusted;
+use super::server::Refusal;
+use crate::kernel::trust::{Credentials, credentials, is_our_user, is_trusted};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +34,30 @@ pub enum Rights {
 impl Peer {
     /// Who is at the other end of `stream`.
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
-        let peer = socket_peercred(stream.as_fd())?;
-        let uid = peer.uid.as_raw();
-        Ok(Self { uid, pid: peer.pid.as_raw_pid(), name: user(uid).map(|user| user.name) })
+        let Credentials { uid, pid } = credentials(stream)?;
+        Ok(Self { uid, pid, name: user(uid).map(|user| user.name) })
+    }
+
+    /// Why it may nothing, and what to do about it.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        let name = self.name.as_deref().unwrap_or("this user");
+        if is_our_user(self.uid) {
+            let remedy = "ask from where nftrap runs, with CAP_NET_ADMIN: a container's root has not got it";
+            return Refusal::new(
+                format!("{name} may not ask nftrap anything without the right to change the ruleset"),
+                remedy,
+            );
+        }
+        let remedy =
+            "ask as root or through sudo, or have the group that may ask named in section [control] of the config";
+        Refusal::new(format!("{name} may not ask nftrap anything"), remedy)
     }
 
     /// What it may, where members of `group` may ask.
     #[must_use]
     pub fn rights(&self, group: Option<&str>) -> Rights {
-        if is_trusted(self.uid) {
+        if is_trusted(Credentials { uid: self.uid, pid: self.pid }) {
             return Rights::All;
         }
         match group {
@@ -76,7 +90,7 @@ mod tests {
     use super::*;
 
     fn peer(uid: u32) -> Peer {
-        Peer { uid, pid: 1, name: None }
+        Peer { uid, pid: i32::try_from(std::process::id()).unwrap(), name: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The daemon's end: takes requests, one a connection, and hands them to whoever answers. **Bounded:** so many clients at once, so long a
 //! request, so long a wait for who does not read; the packet's way knows nothing of it.
 
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,12 @@ use serde::Serialize;
 
 use super::peer::{Peer, Rights};
 use super::wire::{End, MAX_REQUEST, Request};
+use crate::kernel::clock::Clock;
 
 /// At once; operators are few, and each `events` stays.
 const MAX_CLIENTS: usize = 32;
+/// Of those who may only ask, apart: they take no seat from those who may unblock somebody.
+const MAX_ASKERS: usize = 16;
 /// Who has connected asks at once; who has asked reads.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Out of descriptors, most often: some may be free after this.
@@ -107,10 +110,10 @@ pub fn serve(listener: UnixListener, group: Arc<Group>, answer: Arc<Answer>) -> 
 
 #[expect(clippy::disallowed_methods, reason = "see `RECOVERY`")]
 fn accept(listener: &UnixListener, group: &Arc<Group>, answer: &Arc<Answer>) {
-    let clients = Arc::new(AtomicUsize::new(0));
+    let seats = Seats::default();
     loop {
         match listener.accept() {
-            Ok((stream, _)) => take(stream, &clients, group, answer),
+            Ok((stream, _)) => take(stream, &seats, group, answer),
             Err(error) => {
                 debug!(error:%; "cannot take a client");
                 thread::sleep(RECOVERY);
@@ -120,28 +123,21 @@ fn accept(listener: &UnixListener, group: &Arc<Group>, answer: &Arc<Answer>) {
 }
 
 /// Gives a client a thread, if there is room and it may ask at all.
-fn take(stream: UnixStream, clients: &Arc<AtomicUsize>, group: &Arc<Group>, answer: &Arc<Answer>) {
+fn take(stream: UnixStream, seats: &Seats, group: &Arc<Group>, answer: &Arc<Answer>) {
     let timeouts = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
     let (Ok(()), Ok(peer)) = (timeouts, Peer::of(&stream)) else { return };
     let rights = peer.rights(group().as_deref());
-    if rights == Rights::None {
-        let name = peer.name.as_deref().unwrap_or("this user");
-        return end(
-            &stream,
-            &refused(&Refusal::new(
-                format!("{name} may not ask nftrap anything"),
-                "ask as root or through sudo, or have the group that may ask named in section [control] of the config",
-            )),
-        );
+    let (taken, room) = match rights {
+        Rights::None => return end(&stream, &refused(&peer.refusal())),
+        Rights::Ask => (&seats.askers, MAX_ASKERS),
+        Rights::All => (&seats.operators, MAX_CLIENTS),
+    };
+    if taken.fetch_add(1, Ordering::AcqRel) >= room {
+        taken.fetch_sub(1, Ordering::AcqRel);
+        let remedy = "end some of those that follow events";
+        return end(&stream, &refused(&Refusal::new("too many clients at once", remedy)));
     }
-    if clients.fetch_add(1, Ordering::AcqRel) >= MAX_CLIENTS {
-        clients.fetch_sub(1, Ordering::AcqRel);
-        return end(
-            &stream,
-            &refused(&Refusal::new("too many clients at once", "end some of those that follow events")),
-        );
-    }
-    let seat = Seat(Arc::clone(clients));
+    let seat = Seat(Arc::clone(taken));
     let answer = Arc::clone(answer);
     let started = thread::Builder::new().name("client".into()).spawn(move || {
         let _seat = seat;
@@ -152,7 +148,14 @@ fn take(stream: UnixStream, clients: &Arc<AtomicUsize>, group: &Arc<Group>, answ
     }
 }
 
-/// One of `MAX_CLIENTS`, given back however the conversation ends.
+/// How many are taken.
+#[derive(Default)]
+struct Seats {
+    operators: Arc<AtomicUsize>,
+    askers: Arc<AtomicUsize>,
+}
+
+/// One of them, given back however the conversation ends.
 struct Seat(Arc<AtomicUsize>);
 
 impl Drop for Seat {
@@ -181,20 +184,36 @@ fn converse(stream: &UnixStream, peer: &Peer, rights: Rights, answer: &Answer) {
 /// Reads the one line that asks.
 fn request(stream: &UnixStream) -> Result<Request, Stopped> {
     let mut line = Vec::new();
-    let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX).saturating_add(1);
-    let read = BufReader::new(stream).take(limit).read_until(b'\n', &mut line);
+    let read = read_line(stream, &mut line);
     let refuse =
         |problem: String| Stopped::Refused(Refusal::new(problem, "use `nftrap`'s own commands, of the same version"));
     match read {
         Ok(0) => Err(Stopped::Gone),
+        Ok(_) if line.len() > MAX_REQUEST => Err(refuse(format!("the request is longer than {MAX_REQUEST} bytes"))),
         Ok(_) if line.last() == Some(&b'\n') => {
             serde_json::from_slice(&line).map_err(|error| refuse(format!("the request is not understood: {error}")))
         }
-        Ok(_) if line.len() > MAX_REQUEST => Err(refuse(format!("the request is longer than {MAX_REQUEST} bytes"))),
         Ok(_) => Err(refuse("half a request".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(refuse("no request came".to_owned())),
         Err(_) => Err(Stopped::Gone),
     }
+}
+
+/// Reads up to an end of line, or as much as is allowed; in all no longer than who has connected needs to ask.
+fn read_line(mut stream: &UnixStream, line: &mut Vec<u8>) -> io::Result<usize> {
+    let (clock, mut chunk) = (Clock::start(), [0; 1024]);
+    while line.last() != Some(&b'\n') && line.len() <= MAX_REQUEST {
+        let left = PATIENCE.saturating_sub(clock.now().since_start());
+        if left.is_zero() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk)? {
+            0 => break,
+            length => line.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+        }
+    }
+    Ok(line.len())
 }
 
 fn refused(refusal: &Refusal) -> End {

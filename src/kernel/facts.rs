@@ -59,6 +59,7 @@ pub fn collect(config: &Config) -> Facts {
 fn daemon(holder: Holder, queues: Option<&[Listener]>) -> Option<Daemon> {
     let (process, claim) = match holder {
         Holder::Trusted(process) => (process, Claim::Proven),
+        Holder::Unseen => (0, Claim::Unproven),
         Holder::Anybody(process) => match queues {
             None => (process, Claim::Unproven),
             Some(queues) if queues.iter().any(|queue| queue.process == Some(process)) => (process, Claim::Proven),

@@ -3,15 +3,11 @@
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
-use nix::unistd::User;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use rustix::process::getuid;
 
-/// The user that a packaged daemon runs as.
-const OUR_USER: &str = "nftrap";
+use super::trust::{Credentials, credentials, is_our_user, is_trusted};
 
 /// Our claim to a table; given up when dropped.
 pub struct Instance {
@@ -30,6 +26,16 @@ pub enum InstanceError {
         /// Whose it is.
         process: i32,
     },
+    /// It runs already, out of our sight.
+    #[error(
+        "nftrap guards table inet {0} in this network namespace already, from a process namespace that is not seen here"
+    )]
+    RunningElsewhere(String),
+    /// Somebody else has the name, and for what is to be done that would not do.
+    #[error(
+        "somebody else has the name of nftrap's control socket for table inet {0}: end that process, then try again"
+    )]
+    Taken(String),
     /// No socket.
     #[error("cannot claim the table")]
     Claim(#[source] io::Error),
@@ -45,11 +51,17 @@ impl Instance {
                 Some(Holder::Trusted(process)) => {
                     return Err(InstanceError::Running { table: table.to_owned(), process });
                 }
+                Some(Holder::Unseen) => return Err(InstanceError::RunningElsewhere(table.to_owned())),
                 Some(Holder::Anybody(_)) | None => None,
             },
             Err(error) => return Err(InstanceError::Claim(error)),
         };
         Ok(Self { table: table.to_owned(), listener })
+    }
+
+    /// The claim, if it is one.
+    pub fn sure(self) -> Result<Self, InstanceError> {
+        if self.listener.is_some() { Ok(self) } else { Err(InstanceError::Taken(self.table)) }
     }
 
     /// Where commands come in; nothing, while somebody else has the name.
@@ -77,18 +89,13 @@ fn name(table: &str) -> String {
     format!("nftrap/{table}")
 }
 
-/// Root, our own user, and the user that a packaged daemon runs as.
-#[must_use]
-pub fn is_trusted(uid: u32) -> bool {
-    let ours = || matches!(User::from_name(OUR_USER), Ok(Some(user)) if user.uid.as_raw() == uid);
-    uid == 0 || uid == getuid().as_raw() || ours()
-}
-
 /// Who has claimed a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// A process of a user that is to be trusted.
+    /// A process that is to be trusted.
     Trusted(i32),
+    /// One of a process namespace that we do not see, of a user that is to be trusted.
+    Unseen,
     /// A process of somebody else's, who took the name to keep us from starting, perhaps.
     Anybody(i32),
 }
@@ -96,12 +103,22 @@ pub enum Holder {
 /// Who has claimed `table` in this namespace. Does not wait: who took the name to keep us from starting would not answer.
 #[must_use]
 pub fn holder_of(table: &str) -> Option<Holder> {
-    let peer = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None);
-    let peer = peer.ok()?;
-    connect(&peer, &SocketAddrUnix::new_abstract_name(name(table).as_bytes()).ok()?).ok()?;
-    let peer = socket_peercred(peer).ok()?;
-    let process = peer.pid.as_raw_pid();
-    Some(if is_trusted(peer.uid.as_raw()) { Holder::Trusted(process) } else { Holder::Anybody(process) })
+    let peer = credentials(&reach(table).ok()?).ok()?;
+    Some(match peer {
+        Credentials { uid, pid: 0 } if is_our_user(uid) => Holder::Unseen,
+        Credentials { pid, .. } if is_trusted(peer) => Holder::Trusted(pid),
+        Credentials { pid, .. } => Holder::Anybody(pid),
+    })
+}
+
+/// Connects to whoever has claimed `table`, if it is ready for that at once.
+pub fn reach(table: &str) -> io::Result<UnixStream> {
+    let socket =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    connect(&socket, &SocketAddrUnix::new_abstract_name(name(table).as_bytes())?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A server in this process, and clients good and bad.
 
-use std::io::BufRead;
+use std::io::{BufRead as _, BufReader};
 use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::SocketAddr;
