@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Config, OnExit};
-use crate::event::What;
+use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
 use crate::kernel::block_set::BlockSet;
@@ -53,7 +53,6 @@ use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
 use protection::Guard;
-use pulse::Pulse;
 use start::{Shared, queue_numbers, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
@@ -62,8 +61,6 @@ const TICK: Duration = Duration::from_millis(100);
 const TICKS_TO_GO: u32 = 5;
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
-/// Rates are of the last second.
-const TICKS_PER_PULSE: u32 = 10;
 /// A service that stops has listened for a minute before, or was asked.
 const TICKS_PER_REFRESH: u32 = 600;
 /// Addresses, routes and sessions change seldom.
@@ -179,9 +176,10 @@ struct Daemon {
 impl Daemon {
     /// Serves signals and operators until a signal says stop, or a worker is gone.
     fn watch(&mut self, instance: &mut Instance, signals: &mut Signals) -> Result<(), DaemonError> {
-        let (mut tick, mut pulse) = (0_u32, Pulse::new(&self.counters));
+        let mut tick = 0_u32;
         loop {
             tick = tick.wrapping_add(1);
+            self.shared.rounds.fetch_add(1, Ordering::Relaxed);
             if signals.pending().any(|signal| self.obey(signal) == Then::Stop) {
                 return Ok(());
             }
@@ -190,9 +188,6 @@ impl Daemon {
             }
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
                 self.protect();
-            }
-            if tick.is_multiple_of(TICKS_PER_PULSE) {
-                self.books.health().rates = pulse.beat(&self.counters);
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
@@ -244,6 +239,9 @@ impl Daemon {
         }
         show_totals(&self.counters);
         let (Ok(()) | Err(_)) = self.writer.join();
+        if config.on_exit == OnExit::Remove {
+            self.audience.tell(What::UnblockedAll { by: ourselves() });
+        }
         self.audience.tell(What::Stopped);
         if let Some(keeper) = self.keeper {
             keeper.stop();
@@ -275,6 +273,12 @@ impl Daemon {
             info!(number, waiting, overrun, unsent; "queue");
         }
     }
+}
+
+/// Who did what the config asked for.
+fn ourselves() -> Operator {
+    let (uid, pid) = (rustix::process::getuid().as_raw(), rustix::process::getpid().as_raw_pid());
+    Operator { uid, pid, name: Some("nftrap".to_owned()) }
 }
 
 /// Logs what was done so far.

@@ -47,6 +47,13 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     parse(&content, path, &services, &mut read)
 }
 
+/// Whether the file has neither key nor section: an editor that has just emptied it to write it anew, perhaps.
+#[must_use]
+pub fn says_nothing(path: &Path) -> bool {
+    let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    read(path).is_ok_and(|content| String::from_utf8_lossy(&content).lines().all(blank))
+}
+
 /// The configuration that `content`, which is what the file `path` contains, asks for. What it leaves out is as in
 /// `Config::default`. A file of prefixes is read through `read_file`; a relative name starts at the folder of `path`.
 pub fn parse(

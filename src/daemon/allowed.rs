@@ -54,8 +54,9 @@ impl Allowed {
         Prefixes::new(&config.nets().chain(ours).collect::<Vec<_>>())
     }
 
-    /// Adds one, or puts it in place of the same one.
-    pub(super) fn add(&mut self, entry: Entry) -> Result<(), Refusal> {
+    /// Adds one, or puts it in place of the same one, and says what is there now: who was saved stays so until removed.
+    pub(super) fn add(&mut self, mut entry: Entry) -> Result<Entry, Refusal> {
+        entry.saved |= self.entries.iter().any(|known| known.prefix == entry.prefix && known.saved);
         let mut entries: Vec<_> = self.entries.iter().filter(|known| known.prefix != entry.prefix).cloned().collect();
         if entries.len() >= MAX_ENTRIES {
             return Err(Refusal::new(
@@ -63,8 +64,8 @@ impl Allowed {
                 "put long lists into the config",
             ));
         }
-        entries.push(entry);
-        self.replace(entries)
+        entries.push(entry.clone());
+        self.replace(entries).map(|()| entry)
     }
 
     /// Takes one back.
@@ -80,8 +81,8 @@ impl Allowed {
         Ok(entry)
     }
 
-    /// First the file: what is said to last must be there.
-    fn replace(&mut self, entries: Vec<Entry>) -> Result<(), Refusal> {
+    /// Puts these in place of all. First the file: what is said to last must be there.
+    pub(super) fn replace(&mut self, entries: Vec<Entry>) -> Result<(), Refusal> {
         let saved = |entries: &[Entry]| entries.iter().filter(|entry| entry.saved).cloned().collect::<Vec<_>>();
         let (before, after) = (saved(&self.entries), saved(&entries));
         if before != after {
@@ -192,6 +193,15 @@ mod tests {
         let mut list = Allowed::load(Some("/proc/nothing/nftrap.allow".into())).unwrap();
         assert!(list.add(allowed("192.0.2.1/32", true)).unwrap_err().problem.contains("cannot write"));
         assert_eq!(list.entries(), []);
+    }
+
+    #[test]
+    fn who_is_saved_stays_so_until_removed() {
+        let file = folder("stays").join("nftrap.allow");
+        let mut list = Allowed::load(Some(file.clone())).unwrap();
+        list.add(allowed("192.0.2.1/32", true)).unwrap();
+        assert!(list.add(allowed("192.0.2.1/32", false)).unwrap().saved);
+        assert_eq!(Allowed::load(Some(file)).unwrap().entries().len(), 1);
     }
 
     #[test]

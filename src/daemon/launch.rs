@@ -17,7 +17,7 @@ use super::protection::{Guard, Protection};
 use super::start::{announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
-use super::{Daemon, DaemonError, memory, numbers, orders};
+use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
 use crate::config::{Config, Report};
 use crate::control::server;
 use crate::event::What;
@@ -72,6 +72,9 @@ impl Daemon {
             counters: counters.clone(),
             orders: sender,
         });
+        let (watched, looked_at, counted) = (Arc::clone(&shared), Arc::clone(&books), counters.clone());
+        // It ends by itself, within a beat of all others.
+        drop(spawn("pulse", move || pulse::run(&watched, &looked_at, &counted))?);
         let exporter = start_exporter(&config_report, &answers);
         let blocks = opened.blocks;
         Ok(Self {

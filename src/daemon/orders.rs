@@ -17,7 +17,7 @@ use crate::control::wire::{Changed, MAX_REASON, Request};
 use crate::detect::source::Source;
 use crate::event::{Operator, What, plain};
 use crate::kernel::clock::wall;
-use crate::kernel::dump;
+use crate::kernel::dump::{self, DumpError, Element};
 use crate::kernel::nft::{self, NftError};
 use crate::kernel::ruleset::Banned;
 
@@ -135,9 +135,7 @@ impl Daemon {
 
     /// Blocked sources that lie in `prefix`, or that it lies in, as the kernel and the table have them.
     fn sources_in(&self, prefix: IpNet) -> Result<Vec<Source>, Refusal> {
-        let config = self.books.config();
-        let in_kernel = dump::dump(&config.table, config.detect.ipv6_prefix)
-            .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
+        let in_kernel = self.in_kernel(prefix)?;
         let remembered = self.shared.table.blocked(self.shared.clock.now());
         let all =
             in_kernel.into_iter().map(|element| element.source).chain(remembered.into_iter().map(|(source, _)| source));
@@ -150,6 +148,25 @@ impl Daemon {
         found.sort_unstable_by_key(Source::parts);
         found.dedup();
         Ok(found)
+    }
+
+    /// Those in the kernel's sets. One address is found at once; to list all of very many takes seconds.
+    fn in_kernel(&self, prefix: IpNet) -> Result<Vec<Element>, Refusal> {
+        let (config, policy) = (self.books.config(), self.shared.policy.load());
+        let found = if prefix.prefix_len() == prefix.max_prefix_len() {
+            let whole = Source::of(prefix.addr(), &policy.surroundings);
+            let host = Source::host(prefix.addr());
+            let one = |source| dump::one(&config.table, config.detect.ipv6_prefix, &source);
+            one(whole).and_then(|whole| Ok(whole.into_iter().chain(one(host)?).collect()))
+        } else {
+            dump::dump(&config.table, config.detect.ipv6_prefix)
+        };
+        match found {
+            Ok(found) => Ok(found),
+            // Without a table nobody is blocked; what we remember can be forgotten all the same.
+            Err(DumpError::SetGone(_)) => Ok(Vec::new()),
+            Err(error) => Err(Refusal::plain(format!("cannot read who is blocked: {error}"))),
+        }
     }
 
     /// Ends their blocks and forgets what they did: they start as strangers.
@@ -175,9 +192,12 @@ impl Daemon {
 
     fn unblock_all(&self, by: Operator) -> Result<Changed, Refusal> {
         let count = self.sources_in_all()?;
-        nft::lift_all(&self.books.config().table).map_err(refuse)?;
+        // Twice: a worker may have judged a packet before the first, and block its source after.
+        for _ in 0..2 {
+            nft::lift_all(&self.books.config().table).map_err(refuse)?;
+            self.shared.table.forget_all();
+        }
         self.books.bans().clear();
-        self.shared.table.forget_all();
         self.catch_up();
         self.audience.evidence.forget_all();
         let stored = self.audience.tell_for_good(What::UnblockedAll { by });
@@ -197,11 +217,11 @@ impl Daemon {
 
     fn allow(&mut self, entry: Entry, by: Operator) -> Result<Changed, Refusal> {
         check_reason(&entry.reason)?;
-        let Entry { prefix, reason, saved } = entry.clone();
-        self.books.allowed().add(entry)?;
+        let before = self.books.allowed().entries().to_vec();
+        let Entry { prefix, reason, saved } = self.books.allowed().add(entry)?;
         if let Err(refusal) = self.apply_allowed() {
             // As it was; what cannot be taken back now is said when it is read again.
-            let (Ok(_) | Err(_)) = self.books.allowed().remove(prefix);
+            let (Ok(()) | Err(_)) = self.books.allowed().replace(before);
             return Err(refusal);
         }
         let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
@@ -224,7 +244,7 @@ impl Daemon {
     fn disallow(&self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
         let entry = self.books.allowed().remove(prefix)?;
         if let Err(refusal) = self.apply_allowed() {
-            let (Ok(()) | Err(_)) = self.books.allowed().add(entry);
+            let (Ok(_) | Err(_)) = self.books.allowed().add(entry);
             return Err(refusal);
         }
         let stored = self.audience.tell_for_good(What::Disallowed { prefix, by });

@@ -64,7 +64,13 @@ impl Daemon {
             Protection::Whole => self.guard.table.look().unwrap_or(Found::Whole),
         };
         let now = self.shared.clock.now();
-        if found == Found::Whole || !self.guard.pace.allows(now) {
+        if found == Found::Whole {
+            return;
+        }
+        if !self.guard.pace.allows(now) {
+            // Nothing is dropped meanwhile, and who asks is to know it.
+            "somebody takes our table away again and again: it is put back within a minute"
+                .clone_into(&mut self.books.health().protection);
             return;
         }
         self.guard.state = self.restore(found);

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use super::orders::{banned, refuse};
 use super::policy::{self, Policy};
 use super::start::host;
+use super::status::mode_name;
 use super::{Daemon, bans::Ban};
 use crate::config::{Config, load};
 use crate::control::server::Refusal;
@@ -27,9 +28,8 @@ impl Daemon {
         let outcome = self.try_reload();
         tell_systemd(&[NotifyState::Ready]);
         match outcome {
-            Ok(waiting) => {
-                let notes: Vec<_> =
-                    waiting.iter().map(|key| format!("`{key}` changes with the next restart")).collect();
+            Ok((waiting, mut notes)) => {
+                notes.extend(waiting.iter().map(|key| format!("`{key}` changes with the next restart")));
                 info!(waiting = waiting.join(",").as_str(); "reloaded");
                 let stored = self.audience.tell_for_good(What::Reloaded { waiting, by });
                 Ok(Changed { done: "the config is read again and in force".to_owned(), stored, notes })
@@ -42,15 +42,15 @@ impl Daemon {
         }
     }
 
-    /// The keys whose change waits for a restart.
-    fn try_reload(&mut self) -> Result<Vec<String>, Refusal> {
+    /// The keys whose change waits for a restart, and what the operator should know of the rest.
+    fn try_reload(&mut self) -> Result<(Vec<String>, Vec<String>), Refusal> {
         let path = self.books.path.clone();
         let path = path.as_deref().ok_or_else(|| {
             Refusal::new("there is no config to read again: nftrap was started without", "start it with --config FILE")
         })?;
         let fresh = read(path)?;
         let old = self.books.config();
-        let waiting = waiting(&old, &fresh);
+        let (waiting, notes) = (waiting(&old, &fresh), notes(&old, &fresh));
         let fresh = in_force(&old, fresh);
         let allow = self.books.allowed().with(&fresh.allow);
         let around = policy::surroundings(&fresh);
@@ -71,7 +71,7 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
-        Ok(waiting)
+        Ok((waiting, notes))
     }
 
     /// Puts the old rules back, for half of the new ones are in the kernel.
@@ -125,6 +125,10 @@ impl Daemon {
 }
 
 fn read(path: &Path) -> Result<Config, Refusal> {
+    if load::says_nothing(path) {
+        let remedy = "is it half written? the old config stays in force; to have the defaults, restart";
+        return Err(Refusal::new(format!("{} is empty", path.display()), remedy));
+    }
     load::load(path).map_err(|problems| {
         let remedy = format!("the old config stays in force; mend it, and try `nftrap check {}`", path.display());
         Refusal::new(problems.to_string(), remedy)
@@ -159,6 +163,14 @@ fn reloading() -> Vec<NotifyState<'static>> {
     [NotifyState::Reloading].into_iter().chain(NotifyState::monotonic_usec_now().ok()).collect()
 }
 
+/// What is worth a second look, for it may not have been meant.
+fn notes(old: &Config, fresh: &Config) -> Vec<String> {
+    let mode = (old.mode != fresh.mode).then(|| format!("the mode is {} now", mode_name(fresh.mode)));
+    let gone = old.allow.nets().filter(|net| !fresh.allow.covers(*net)).count();
+    let allow = (gone > 0).then(|| format!("{gone} entries of [allow] are gone"));
+    mode.into_iter().chain(allow).collect()
+}
+
 /// Who started us may want to know; where nobody does, nothing is sent.
 pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
@@ -169,6 +181,17 @@ pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mode;
+
+    #[test]
+    fn a_changed_mode_and_a_shorter_allow_list_are_told() {
+        let prefixes =
+            |texts: &[&str]| Prefixes::new(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>());
+        let old = Config { allow: prefixes(&["192.0.2.1/32", "198.51.100.0/24"]), ..Config::default() };
+        let fresh = Config { allow: prefixes(&["198.51.0.0/16"]), mode: Mode::Observe, ..Config::default() };
+        assert_eq!(notes(&old, &fresh), ["the mode is observe now", "1 entries of [allow] are gone"]);
+        assert_eq!(notes(&old, &old), Vec::<String>::new());
+    }
 
     #[test]
     fn what_waits_for_a_restart_is_named_and_stays_as_it_was() {

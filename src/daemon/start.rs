@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     /// Replaced when the config or our links' addresses change.
     pub(super) policy: ArcSwap<Policy>,
     pub(super) stop: AtomicBool,
+    /// Rounds of the main thread: it turns over as long as this grows.
+    pub(super) rounds: AtomicU64,
 }
 
 impl Shared {
@@ -73,6 +75,7 @@ pub(super) fn share(config: &Config) -> Shared {
         table: ScanTable::new(config.detect.max_sources, random_seeds()),
         policy: ArcSwap::from_pointee(policy),
         stop: AtomicBool::new(false),
+        rounds: AtomicU64::new(0),
     }
 }
 
