@@ -59,6 +59,8 @@ mod operator_block;
 mod operator_busy;
 #[path = "namespaces/operator_events.rs"]
 mod operator_events;
+#[path = "namespaces/operator_journal.rs"]
+mod operator_journal;
 #[path = "namespaces/operator_reload.rs"]
 mod operator_reload;
 #[path = "namespaces/operator_restart.rs"]

@@ -94,11 +94,7 @@ fn all_that_happens_is_told_to_followers_file_journal_and_metrics_alike() {
     let ports: Vec<_> = blocked["evidence"].as_array().expect("evidence").iter().map(|seen| &seen["port"]).collect();
     assert_eq!((text(&blocked, "source"), ports), ("10.1.0.2", vec![&79.into(), &111.into()]));
     let while_scanning = metrics(&socket);
-    assert_eq!(
-        while_scanning.get("nftrap_blocked_sources").or(while_scanning.get("nftrap_blocks")),
-        Some(&1.0),
-        "{while_scanning:?}"
-    );
+    assert_eq!(while_scanning.get("nftrap_blocked_sources"), Some(&1.0), "{while_scanning:?}");
 
     desk.done("unblock 10.1.0.2");
     assert_eq!(text(&follower.event("unblocked"), "user"), "root");
