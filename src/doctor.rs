@@ -117,6 +117,7 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         traffic::forwarding(facts, config),
         upkeep::unit(facts),
         upkeep::folder(facts, config),
+        upkeep::journal(facts, config),
         upkeep::clock(facts),
     ];
     checks.sort_by_key(|check| Reverse(check.state));

@@ -28,7 +28,7 @@ mod tidy;
 use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
-use place::Lock;
+use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};
 use row::{Range, count, number, to_wall, wall};
 pub use standing::{Standing, StandingPrefix, StandingSource};
@@ -69,6 +69,7 @@ pub struct Journal {
     home: Home,
     home_id: i64,
     age: Age,
+    identity: Identity,
     /// Declared last, so that it is given up when the database is closed.
     lock: Lock,
 }
@@ -79,7 +80,8 @@ impl Journal {
         let lock = place::claim(&settings.file)?;
         match Self::with(&settings, &home) {
             Ok((database, home_id, age)) => {
-                Ok((Self { database, settings, home, home_id, age, lock }, Opened::default()))
+                let identity = place::identity(&settings.file)?;
+                Ok((Self { database, settings, home, home_id, age, identity, lock }, Opened::default()))
             }
             Err(error) if error.is_damage() => Self::anew(settings, home, lock, now),
             Err(error) => Err(error),
@@ -99,7 +101,8 @@ impl Journal {
         let set_aside = Some(place::set_aside(&settings.file, now)?);
         place::create(&settings.file)?;
         let (database, home_id, age) = Self::with(&settings, &home)?;
-        Ok((Self { database, settings, home, home_id, age, lock }, Opened { set_aside }))
+        let identity = place::identity(&settings.file)?;
+        Ok((Self { database, settings, home, home_id, age, identity, lock }, Opened { set_aside }))
     }
 
     fn with(settings: &Settings, home: &Home) -> Result<(Connection, i64, Age), JournalError> {
@@ -112,6 +115,10 @@ impl Journal {
 
     /// Stores events, all or none. When it returns they are on the disk.
     pub fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
+        // A file without a name takes all that is written, and nobody ever reads it.
+        if place::identity(&self.settings.file).ok() != Some(self.identity) {
+            return Err(JournalError::Gone { file: self.settings.file.clone() });
+        }
         let failed = JournalError::database("write to", &self.settings.file);
         let transaction = self.database.transaction().map_err(&failed)?;
         let mut age = self.age;

@@ -55,8 +55,18 @@ mod nmap;
 mod operator_allow;
 #[path = "namespaces/operator_block.rs"]
 mod operator_block;
+#[path = "namespaces/operator_busy.rs"]
+mod operator_busy;
+#[path = "namespaces/operator_events.rs"]
+mod operator_events;
+#[path = "namespaces/operator_journal.rs"]
+mod operator_journal;
 #[path = "namespaces/operator_reload.rs"]
 mod operator_reload;
+#[path = "namespaces/operator_restart.rs"]
+mod operator_restart;
+#[path = "namespaces/operator_rights.rs"]
+mod operator_rights;
 #[path = "namespaces/operator_unblock.rs"]
 mod operator_unblock;
 #[path = "namespaces/probes.rs"]

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::ask;
 use super::run::config_of;
+use crate::control::wire::{Request, Status};
+use crate::doctor::facts::Facts;
 use crate::doctor::{self, Check, Report, State};
 use crate::kernel::facts;
 
@@ -23,7 +26,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return super::complain(&problems.to_string()),
     };
-    let report = doctor::examine(&facts::collect(&config), &config);
+    let facts = Facts { journal_problem: journal_problem(&config.table), ..facts::collect(&config) };
+    let report = doctor::examine(&facts, &config);
     let answer =
         if arguments.json { serde_json::to_string(&report).map(|json| json + "\n") } else { Ok(text(&report)) };
     let answered = match answer {
@@ -31,6 +35,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => super::complain(&format!("cannot write the report as JSON: {error}")),
     };
     if report.problems == 0 { answered } else { ExitCode::FAILURE }
+}
+
+/// What the daemon says is wrong with its journal. Whether one runs, and may be asked, other checks find out.
+fn journal_problem(table: &str) -> Option<String> {
+    let answer = ask::one(table, &Request::Status).ok()?;
+    ask::read::<Status>(&answer).ok()?.journal?.problem
 }
 
 /// One line a check, and what to do below it; at the end, for who reads the end first, how many there are of what.

@@ -111,10 +111,21 @@ pub(super) fn open_workers(
         let blocks = blocks::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, blocks, shared, facts.clone()));
     }
-    let (blocks, room) = (found.blocks.len(), found.room);
-    adopt(found.blocks, &mut workers, shared, memory);
+    let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
+    let count = blocks.len();
+    adopt(blocks, &mut workers, shared, memory);
     memory.teach(&shared.table, shared.clock.now());
-    Ok(Opened { workers, blocks, room })
+    Ok(Opened { workers, blocks: count, room })
+}
+
+/// What was found in the kernel, each once, and what we have just put there. The kernel spreads a hash set anew, later, when it has grown:
+/// who reads it meanwhile meets some elements twice, and others not at all.
+fn complete(found: Vec<(Source, Duration)>, put: &[(Source, Duration)]) -> Vec<(Source, Duration)> {
+    let mut blocks = found;
+    blocks.extend_from_slice(put);
+    blocks.sort_by_key(|(source, _)| source.parts());
+    blocks.dedup_by_key(|(source, _)| source.parts());
+    blocks
 }
 
 /// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.

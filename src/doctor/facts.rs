@@ -49,6 +49,8 @@ pub struct Facts {
     pub timesync: bool,
     /// Where state is kept between two starts.
     pub folder: Folder,
+    /// What the daemon that runs says is wrong with its journal.
+    pub journal_problem: Option<String>,
 }
 
 /// The whole ruleset, without the elements of sets.

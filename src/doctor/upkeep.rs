@@ -58,6 +58,20 @@ pub(super) fn folder(facts: &Facts, config: &Config) -> Check {
     Check::ok(NAME, format!("{path} is writable, {free} MiB are free"))
 }
 
+/// Whether the daemon that runs can write down what happens.
+pub(super) fn journal(facts: &Facts, config: &Config) -> Check {
+    const NAME: &str = "journal";
+    match (&facts.journal_problem, config.journal_file()) {
+        (Some(problem), _) => {
+            let finding = format!("{problem}; until then what happens is not remembered, and blocking goes on");
+            Check::warning(NAME, finding, "see that nftrap can write there; it tries again by itself, twice a minute")
+        }
+        (None, None) => Check::ok(NAME, "none is kept"),
+        (None, Some(_)) if facts.daemon.is_none() => Check::ok(NAME, "nftrap does not run, and writes none"),
+        (None, Some(file)) => Check::ok(NAME, format!("nftrap writes {}, as far as it says", file.display())),
+    }
+}
+
 /// Programs that keep a clock right.
 const KEEPERS: [&str; 5] = ["chronyd", "ntpd", "openntpd", "ptp4l", "phc2sys"];
 
@@ -115,6 +129,13 @@ mod tests {
             folder(&Facts { folder: Folder::NotSeen, ..Facts::default() }, &Config::default()).state,
             State::Unknown
         );
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_is_warned_of() {
+        let facts = Facts { journal_problem: Some(String::from("cannot write")), ..Facts::default() };
+        assert_eq!(journal(&facts, &Config::default()).state, State::Warning);
+        assert_eq!(journal(&Facts::default(), &Config::default()).state, State::Ok);
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub enum JournalError {
         /// The file.
         file: PathBuf,
     },
+    /// It was there, and is not any more.
+    #[error("somebody deleted or replaced the journal {} while it was written: what it had is lost", .file.display())]
+    Gone {
+        /// The file.
+        file: PathBuf,
+    },
     /// Another daemon has it.
     #[error(
         "the journal {} is in use by another nftrap{}: give each daemon its own [journal] file", .file.display(),
@@ -88,6 +94,11 @@ impl JournalError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+
+    /// Whether somebody took the file away from under us.
+    pub(super) const fn is_loss(&self) -> bool {
+        matches!(self, Self::Gone { .. })
     }
 
     /// Whether the file could not be opened as it is; it may be readable in another way.

@@ -98,6 +98,18 @@ pub(super) fn create(file: &Path) -> Result<(), JournalError> {
     }
 }
 
+/// Which file a name leads to: another one when somebody has deleted or replaced it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+pub(super) fn identity(file: &Path) -> Result<Identity, JournalError> {
+    let found = fs::metadata(file).map_err(|cause| JournalError::files("look at", file, cause))?;
+    Ok(Identity { device: found.dev(), inode: found.ino() })
+}
+
 /// Moves a damaged journal out of the way, and says where it is. It is never deleted: something may be saved from it.
 pub(super) fn set_aside(file: &Path, now: Wall) -> Result<PathBuf, JournalError> {
     let date: String = now.to_string().chars().filter(|c| !"-:".contains(*c)).take_while(|c| *c != '.').collect();

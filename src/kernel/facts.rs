@@ -52,6 +52,7 @@ pub fn collect(config: &Config) -> Facts {
         session_peers: surroundings::session_peers(),
         timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
         folder: config.state_folder().map_or(Folder::Absent, |path| folder(&path)),
+        journal_problem: None, // the daemon says it, to who asks it
     }
 }
 

@@ -44,7 +44,7 @@ impl Drop for Folder {
 }
 
 /// Does `work` on a disk of half a megabyte that nobody else sees, and that goes with the work.
-fn on_a_small_disk(work: impl FnOnce(&Path) + Send) {
+pub(crate) fn on_a_small_disk(work: impl FnOnce(&Path) + Send) {
     let folder = Folder::new();
     let inside = || {
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).expect("make a mount namespace");
@@ -55,11 +55,11 @@ fn on_a_small_disk(work: impl FnOnce(&Path) + Send) {
     thread::scope(|scope| scope.spawn(inside).join()).expect("the work");
 }
 
-fn mount(arguments: &[&str]) {
+pub(crate) fn mount(arguments: &[&str]) {
     assert!(Command::new("mount").args(arguments).status().expect("start mount").success(), "{arguments:?}");
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a plain name")
 }
 

@@ -132,17 +132,24 @@ impl Work {
         batch.tell(&Stored::Durably);
     }
 
-    /// Stores `events`, in a new file if the old one turns out to be damaged.
+    /// Stores `events`, in a new file if the old one turns out to be damaged or gone.
     fn append(&mut self, events: &[Event]) -> Result<(), String> {
         let Some(journal) = self.journal.as_mut() else {
             return Err(self.health.problem().unwrap_or_else(|| String::from("the journal is closed")));
         };
         let Err(error) = journal.append(events) else { return Ok(()) };
-        if error.is_damage() && self.begin_anew() == Then::GoOn {
-            let again = self.journal.as_mut().map_or(Ok(()), |journal| journal.append(events));
-            return again.map_err(|error| self.fail(&error));
+        if error.is_loss() {
+            warn!("{error}; another one is begun");
+            self.journal = None;
+            self.reopen();
+        } else if !error.is_damage() || self.begin_anew() == Then::Stop {
+            return Err(self.fail(&error));
         }
-        Err(self.fail(&error))
+        let Some(journal) = self.journal.as_mut() else {
+            return Err(self.health.problem().unwrap_or_else(|| error.to_string()));
+        };
+        let again = journal.append(events);
+        again.map_err(|error| self.fail(&error))
     }
 
     /// Says `GoOn` if there is a journal again.
