@@ -128,7 +128,7 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let shared = share(&config);
     nft::load(&config, &shared.host(), memory.blocks(config.mode))?;
     memory.take_over(&nft::bans(&config.table)?);
-    nft::ban(&config.table, &orders::banned(&memory.bans))?;
+    nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))?;
     Ok(memory.blocks(config.mode).len())
 }
 

@@ -122,13 +122,13 @@ impl Answers {
 
     /// Blocks by operators; only those that hold `who`, if somebody is asked for.
     fn bans(&self, who: Option<IpAddr>) -> Vec<Block> {
-        let now = wall();
+        let now = self.shared.clock.steady();
         let bans = self.books.bans().clone();
         let wanted = bans.in_force(now).filter(|ban| who.is_none_or(|who| ban.prefix.contains(&who)));
         let block = |ban: &super::bans::Ban| Block {
             source: plain(&ban.prefix),
             by: "operator".to_owned(),
-            until: ban.until.map(|until| until.to_string()),
+            until: ban.until.map(|until| wall().plus(until.since(now)).to_string()),
             left: ban.until.map(|until| until.since(now).as_secs()),
             repeat: None,
             packets: None,

@@ -42,7 +42,7 @@ impl Daemon {
         let shared = Arc::new(share(&whole));
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
         memory.take_over(&nft::bans(&config.table)?);
-        nft::ban(&config.table, &orders::banned(&memory.bans))?;
+        nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);

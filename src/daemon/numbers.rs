@@ -7,7 +7,6 @@ use super::answers::Answers;
 use super::protection::Protection;
 use super::start::queue_numbers;
 use super::status::count;
-use crate::kernel::clock::wall;
 use crate::kernel::{process, queue};
 use crate::report::counters::Counters;
 use crate::report::metrics::{self, Journal, Numbers, Work};
@@ -36,7 +35,7 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
         workers,
         queues: queue::states().into_iter().filter(|state| ours.contains(&state.number)).collect(),
         blocked: count(shared.table.blocked(now).len()),
-        banned: count(books.bans().in_force(wall()).count()),
+        banned: count(books.bans().in_force(shared.clock.steady()).count()),
         sources: count(shared.table.remembered()),
         max_sources: count(shared.table.room()),
         memory_bytes: process::resident_bytes(),

@@ -15,7 +15,7 @@ use crate::config::Mode;
 use crate::control::server::Refusal;
 use crate::control::wire::{Changed, MAX_REASON, Request};
 use crate::detect::source::Source;
-use crate::event::{Operator, What, plain};
+use crate::event::{Operator, Wall, What, plain};
 use crate::kernel::clock::wall;
 use crate::kernel::dump::{self, DumpError, Element};
 use crate::kernel::nft::{self, NftError};
@@ -67,13 +67,13 @@ impl Daemon {
             return Err(Refusal::new(format!("{} is on the allow list", plain(&prefix)), remedy));
         }
         let lasts = seconds.map(Duration::from_secs).map(|lasts| lasts.clamp(Duration::from_secs(1), LONGEST));
-        let now = wall();
+        let now = self.shared.clock.steady();
         let ban = Ban { prefix, until: lasts.map(|lasts| now.plus(lasts)), reason: reason.clone() };
         let mut bans = self.books.bans().clone();
         bans.add(now, ban)?;
         self.enforce(&bans)?;
         *self.books.bans() = bans;
-        let until = lasts.map(|lasts| now.plus(lasts));
+        let until = lasts.map(|lasts| wall().plus(lasts));
         let stored = self.audience.tell_for_good(What::OperatorBlocked { prefix, until, reason, by });
         let how_long = lasts.map_or_else(
             || "until it is unblocked".to_owned(),
@@ -98,11 +98,11 @@ impl Daemon {
     }
 
     fn enforce(&self, bans: &super::bans::Bans) -> Result<(), Refusal> {
-        nft::ban(&self.books.config().table, &banned(bans)).map_err(refuse)
+        nft::ban(&self.books.config().table, &banned(bans, self.shared.clock.steady())).map_err(refuse)
     }
 
     fn unblock(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
-        let now = wall();
+        let now = self.shared.clock.steady();
         let mut bans = self.books.bans().clone();
         let lifted = bans.remove(now, prefix)?;
         let sources = self.sources_in(prefix)?;
@@ -212,7 +212,7 @@ impl Daemon {
         let config = self.books.config();
         let found = dump::dump(&config.table, config.detect.ipv6_prefix)
             .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
-        Ok(found.len().saturating_add(self.books.bans().in_force(wall()).count()))
+        Ok(found.len().saturating_add(self.books.bans().in_force(self.shared.clock.steady()).count()))
     }
 
     fn allow(&mut self, entry: Entry, by: Operator) -> Result<Changed, Refusal> {
@@ -268,8 +268,7 @@ impl Daemon {
 }
 
 /// Operators' blocks as the kernel takes them.
-pub(super) fn banned(bans: &super::bans::Bans) -> Vec<Banned> {
-    let now = wall();
+pub(super) fn banned(bans: &super::bans::Bans, now: Wall) -> Vec<Banned> {
     let left = |ban: &Ban| Banned { prefix: ban.prefix, left: ban.until.map(|until| until.since(now)) };
     bans.in_force(now).map(left).collect()
 }

@@ -87,7 +87,7 @@ impl Daemon {
     fn restore(&self, found: Found) -> Protection {
         let config = self.whole_config();
         let blocks = self.blocks_to_restore(&config);
-        let banned = orders::banned(&self.books.bans());
+        let banned = orders::banned(&self.books.bans(), self.shared.clock.steady());
         let loaded = nft::load(&config, &self.shared.host(), &blocks).and_then(|()| nft::ban(&config.table, &banned));
         match loaded.and_then(|()| nft::arm(&config)) {
             Ok(_) => {

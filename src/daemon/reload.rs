@@ -18,7 +18,6 @@ use crate::control::wire::Changed;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Source;
 use crate::event::{Operator, What};
-use crate::kernel::clock::wall;
 use crate::kernel::nft;
 
 impl Daemon {
@@ -97,7 +96,7 @@ impl Daemon {
         if old.detect.ipv6_prefix == fresh.detect.ipv6_prefix {
             return Vec::new();
         }
-        let (now, today) = (self.shared.clock.now(), wall());
+        let (now, today) = (self.shared.clock.now(), self.shared.clock.steady());
         let networks = self.shared.table.blocked(now).into_iter().filter(|(source, _)| !source.is_host());
         networks.map(|(source, until)| (source, Ban::of_another_length(source, today.plus(until.since(now))))).collect()
     }
@@ -107,14 +106,14 @@ impl Daemon {
         if orphans.is_empty() {
             return;
         }
-        let (now, mut bans) = (wall(), self.books.bans().clone());
+        let (now, mut bans) = (self.shared.clock.steady(), self.books.bans().clone());
         let mut lost = 0_u32;
         for (source, ban) in orphans {
             lost = lost.saturating_add(u32::from(bans.add(now, ban).is_err()));
             let (Ok(()) | Err(_)) = self.set.lift(&source);
             self.shared.table.forget(source);
         }
-        match nft::ban(&self.books.config().table, &banned(&bans)) {
+        match nft::ban(&self.books.config().table, &banned(&bans, now)) {
             Ok(()) => *self.books.bans() = bans,
             Err(error) => warn!(error:%; "IPv6 networks that were blocked by another prefix length are not any more"),
         }

@@ -8,7 +8,6 @@ use super::answers::Answers;
 use super::start::queue_numbers;
 use crate::config::Mode;
 use crate::control::wire::{JournalStatus, Quantiles, Queue, Status};
-use crate::kernel::clock::wall;
 use crate::kernel::ruleset::Method;
 use crate::kernel::{process, queue};
 use crate::report::counters::{Counters, Totals};
@@ -41,7 +40,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         queue_numbers: (config.queue.first, config.queue.count),
         queues: queues.map(shown).collect(),
         blocked: count(shared.table.blocked(now).len()),
-        banned: count(books.bans().in_force(wall()).count()),
+        banned: count(books.bans().in_force(shared.clock.steady()).count()),
         sources: count(shared.table.remembered()),
         max_sources: count(shared.table.room()),
         memory_bytes: process::resident_bytes(),

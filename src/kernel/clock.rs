@@ -21,20 +21,29 @@ pub fn wall() -> Wall {
 
 /// A clock that starts when it is made and never goes back.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock(Instant);
+pub struct Clock {
+    start: Instant,
+    wall: Wall,
+}
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self { start: Instant::now(), wall: wall() }
     }
 
     /// What it shows; no system call where the vDSO has the clock, as everywhere but in some virtual machines.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment::from_start(self.0.elapsed())
+        Moment::from_start(self.start.elapsed())
+    }
+
+    /// What the wall clock would show if nobody had set it since this clock's start: for what is to end on time, and be named in days.
+    #[must_use]
+    pub fn steady(&self) -> Wall {
+        self.wall.plus(self.now().since_start())
     }
 
     /// What the wall clock showed at `moment`, if it was not stepped since; for what is to come, what it will show.
