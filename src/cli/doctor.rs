@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use super::ask;
 use super::run::config_of;
@@ -37,9 +41,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if report.problems == 0 { answered } else { ExitCode::FAILURE }
 }
 
+/// A daemon that is well answers within milliseconds; one that hangs is what other checks find out.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the daemon says is wrong with its journal. Whether one runs, and may be asked, other checks find out.
 fn journal_problem(table: &str) -> Option<String> {
-    let answer = ask::one(table, &Request::Status).ok()?;
+    let (tell, told) = bounded(1);
+    let table = table.to_owned();
+    // It ends with us, if it waits in vain.
+    thread::spawn(move || tell.send(ask::one(&table, &Request::Status)));
+    let answer = told.recv_timeout(PATIENCE).ok()?.ok()?;
     ask::read::<Status>(&answer).ok()?.journal?.problem
 }
 

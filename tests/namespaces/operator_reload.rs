@@ -262,7 +262,7 @@ fn a_bad_config_changes_nothing_and_is_explained() {
     assert_eq!(daemon.lines_with("INFO  reloaded"), 0);
     assert_eq!(lab.server.ruleset(), rules);
     desk.file.write("");
-    assert_eq!(desk.history("reload_refused").len(), 5);
+    wait_until("the journal has each", || desk.history("reload_refused").len() == 5);
     lab.probe(routed(3), SERVER, 111);
     daemon.wait_for_line("blocked source=10.1.0.3 ");
     assert!(desk.done("reload").contains("in force"));
