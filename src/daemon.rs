@@ -35,6 +35,7 @@ mod audience;
 mod bans;
 mod blocks;
 mod books;
+mod hold;
 mod launch;
 mod memory;
 mod numbers;
@@ -203,6 +204,20 @@ impl Daemon {
         }
     }
 
+    /// Does what `nft` has to do while workers set no blocks; then those blocks go to the kernel.
+    fn quietly<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        self.shared.hold.begin();
+        let done = act(self);
+        let (now, Self { shared, set, .. }) = (self.shared.clock.now(), self);
+        shared.hold.end(|(source, until)| {
+            // An operator may have let it go meanwhile. What the kernel does not take is tried again with the next probe.
+            if shared.table.blocked_until(now, source) == Some(until) && set.add(&source, until.since(now)).is_err() {
+                shared.table.unblock(source);
+            }
+        });
+        done
+    }
+
     fn listen_again(&self, instance: &mut Instance) -> Result<(), DaemonError> {
         instance.claim_again().map_or(Ok(()), |listener| self.listen(Some(listener)))
     }
@@ -216,7 +231,7 @@ impl Daemon {
             }
             SIGHUP => {
                 // It says itself what came of it.
-                let (Ok(_) | Err(_)) = self.reload(None);
+                let (Ok(_) | Err(_)) = self.quietly(|daemon| daemon.reload(None));
                 Then::GoOn
             }
             _ => Then::Stop,

@@ -73,6 +73,7 @@ pub(super) fn problem(error: &ClientError) -> String {
     let remedy = match error {
         ClientError::NotRunning(_) => ": start it with `systemctl start nftrap` or `nftrap run`",
         ClientError::Broken => ": its log says why (`journalctl -u nftrap`)",
+        ClientError::Silent => ": `systemctl restart nftrap`",
         ClientError::Socket(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             ": ask as root or through sudo"
         }

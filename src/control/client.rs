@@ -18,6 +18,11 @@ use crate::kernel::trust::{Credentials, is_trusted};
 const TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
+/// For an answer; to list very many blocks takes seconds.
+const ANSWER: Duration = Duration::from_secs(15);
+/// For a change, which the daemon may have to wait with: a little more than it gives itself.
+const CHANGE: Duration = Duration::from_secs(40);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -45,6 +50,11 @@ pub enum ClientError {
     /// The daemon went while it answered.
     #[error("nftrap ended before its answer did")]
     Broken,
+    /// The daemon says nothing.
+    #[error(
+        "nftrap does not answer: it hangs, or the machine is overloaded; blocks hold meanwhile, and stay if it is restarted"
+    )]
+    Silent,
     /// The system's reason.
     #[error("cannot ask nftrap")]
     Socket(#[source] io::Error),
@@ -53,13 +63,13 @@ pub enum ClientError {
 /// Asks the daemon of `table`, and hands each part of the answer to `take`, until that breaks or the answer ends.
 pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> ControlFlow<()>) -> Result<(), ClientError> {
     let stream = connect(table)?;
+    stream.set_read_timeout(patience(request)).map_err(ClientError::Socket)?;
     let mut line = serde_json::to_vec(request).map_err(|error| ClientError::Socket(error.into()))?;
     line.push(b'\n');
     // Who may ask nothing is told so at once, and what it writes may find nobody: the answer says why.
     let (Ok(()) | Err(_)) = (&stream).write_all(&line);
     for line in BufReader::new(&stream).lines() {
-        let part: Value =
-            serde_json::from_str(&line.map_err(ClientError::Socket)?).map_err(|_nonsense| ClientError::Broken)?;
+        let part: Value = serde_json::from_str(&line.map_err(silent)?).map_err(|_nonsense| ClientError::Broken)?;
         if let Some(end) = part.get("end").and_then(|_| serde_json::from_value(part.clone()).ok()) {
             return match end {
                 End::Done => Ok(()),
@@ -72,6 +82,24 @@ pub fn ask(table: &str, request: &Request, take: &mut dyn FnMut(Value) -> Contro
         }
     }
     Err(ClientError::Broken)
+}
+
+/// How long the daemon may say nothing.
+fn patience(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Events { .. } => None,
+        Request::Status | Request::List | Request::Show { .. } | Request::AllowList => Some(ANSWER),
+        Request::Block { .. }
+        | Request::Unblock { .. }
+        | Request::UnblockAll
+        | Request::Allow { .. }
+        | Request::Disallow { .. }
+        | Request::Reload => Some(CHANGE),
+    }
+}
+
+fn silent(error: io::Error) -> ClientError {
+    if error.kind() == io::ErrorKind::WouldBlock { ClientError::Silent } else { ClientError::Socket(error) }
 }
 
 fn connect(table: &str) -> Result<UnixStream, ClientError> {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 
+use super::hold::Hold;
 use crate::detect::source::Source;
 use crate::detect::table::ScanTable;
 use crate::kernel::block_set::{BlockError, BlockSet};
@@ -25,15 +26,19 @@ impl Blocks {
         Self { set, kept: BinaryHeap::with_capacity(max), max }
     }
 
-    /// Has the kernel block `source` until `until`. When this returns, it does.
+    /// Has the kernel block `source` until `until`. When this returns, it does, but for what is kept back.
     pub(super) fn block(
         &mut self,
         now: Moment,
-        source: Source,
-        until: Moment,
+        (source, until): (Source, Moment),
         table: &ScanTable,
+        hold: &Hold,
     ) -> Result<(), BlockError> {
         self.make_room(now, table);
+        if hold.keeps(source, until) {
+            self.kept.push(Reverse((until, source)));
+            return Ok(());
+        }
         let mut added = self.set.add(&source, until.since(now));
         if added == Err(BlockError::SetFull) && self.lift_first(now, table) {
             added = self.set.add(&source, until.since(now));

@@ -36,7 +36,13 @@ impl Daemon {
     /// Does what an operator wants changed, and says what came of it.
     pub(super) fn fulfil(&mut self, order: Order) {
         let Order { request, by, reply } = order;
-        let outcome = match request {
+        let outcome = self.quietly(|daemon| daemon.change(request, by));
+        // Who asked may have gone meanwhile; it is done even so.
+        let (Ok(()) | Err(_)) = reply.send(outcome);
+    }
+
+    fn change(&mut self, request: Request, by: Operator) -> Result<Changed, Refusal> {
+        match request {
             Request::Block { prefix, seconds, reason } => self.ban(prefix.trunc(), seconds, reason, by),
             Request::Unblock { prefix } => self.unblock(prefix.trunc(), by),
             Request::UnblockAll => self.unblock_all(by),
@@ -48,9 +54,7 @@ impl Daemon {
             Request::Status | Request::List | Request::Show { .. } | Request::AllowList | Request::Events { .. } => {
                 Err(Refusal::plain("this changes nothing"))
             }
-        };
-        // Who asked may have gone meanwhile; it is done even so.
-        let (Ok(()) | Err(_)) = reply.send(outcome);
+        }
     }
 
     fn ban(&self, prefix: IpNet, seconds: Option<u64>, reason: String, by: Operator) -> Result<Changed, Refusal> {

@@ -73,7 +73,7 @@ impl Daemon {
                 .clone_into(&mut self.books.health().protection);
             return;
         }
-        self.guard.state = self.restore(found);
+        self.guard.state = self.quietly(|daemon| daemon.restore(found));
         self.books.health().protection = self.guard.state.to_string();
         if self.guard.state == Protection::Whole {
             self.guard.settled();
@@ -124,7 +124,7 @@ impl Daemon {
         blocks.into_iter().map(|(source, until)| (source, until.since(now))).collect()
     }
 
-    pub(super) fn look_around(&self) {
+    pub(super) fn look_around(&mut self) {
         let known = self.shared.policy.load();
         let found = policy::surroundings(&self.books.config());
         if found != known.surroundings {
@@ -135,8 +135,9 @@ impl Daemon {
 
     /// Tells the kernel of our links, of whom we depend on, and of the ports that are served: their clients are no scanners when they
     /// stop.
-    pub(super) fn refresh(&self) {
-        if let Err(error) = nft::refresh(&self.books.config(), &self.shared.host()) {
+    pub(super) fn refresh(&mut self) {
+        let told = self.quietly(|daemon| nft::refresh(&daemon.books.config(), &daemon.shared.host()));
+        if let Err(error) = told {
             // Most often because somebody flushed the ruleset: it is put back with this.
             debug!(error:%; "cannot tell the kernel of our surroundings");
         }

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use log::{info, warn};
 
+use super::hold::Hold;
 use super::memory::Memory;
 use super::policy::{self, Policy};
 use super::reload::tell_systemd;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) table: ScanTable,
     /// Replaced when the config or our links' addresses change.
     pub(super) policy: ArcSwap<Policy>,
+    /// Keeps blocks back while `nft` works.
+    pub(super) hold: Hold,
     pub(super) stop: AtomicBool,
     /// Rounds of the main thread: it turns over as long as this grows.
     pub(super) rounds: AtomicU64,
@@ -74,6 +77,7 @@ pub(super) fn share(config: &Config) -> Shared {
         uptime,
         table: ScanTable::new(config.detect.max_sources, random_seeds()),
         policy: ArcSwap::from_pointee(policy),
+        hold: Hold::default(),
         stop: AtomicBool::new(false),
         rounds: AtomicU64::new(0),
     }

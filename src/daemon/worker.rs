@@ -135,7 +135,8 @@ impl Worker {
 
     /// The kernel set first, then the verdict: whatever follows the probe meets the block.
     fn block(&mut self, now: Moment, offence: &Offence) -> Verdict {
-        match self.blocks.block(now, offence.source, offence.until, &self.shared.table) {
+        let block = (offence.source, offence.until);
+        match self.blocks.block(now, block, &self.shared.table, &self.shared.hold) {
             Ok(()) => {
                 count(&self.counters.blocks);
                 self.tell(now, Happened::Blocked(*offence));
