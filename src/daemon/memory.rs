@@ -96,7 +96,13 @@ pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
 impl Memory {
     fn of(journal: &Journal, config: &Config) -> Result<Self, JournalError> {
         let now = wall();
-        let (standing, repeats) = (journal.standing(now)?, journal.repeats(now.minus(config.block.memory))?);
+        let most = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let standing = journal.standing(now, most(config.block.max))?;
+        let repeats = journal.repeats(now.minus(config.block.memory), most(config.detect.max_sources))?;
+        if standing.unreadable > 0 {
+            let rows = standing.unreadable;
+            warn!(rows; "the journal has rows that say nothing of a block that could be read; the others count");
+        }
         let mut bans = Bans::default();
         for prefix in standing.prefixes {
             let ban = Ban { prefix: prefix.prefix, until: prefix.until, reason: prefix.reason };
@@ -114,7 +120,6 @@ impl Memory {
         blocks.retain(|(source, _)| !config.allow.covers((*source).into()));
         blocks.retain(|(_, left)| !left.is_zero());
         blocks.sort_unstable_by_key(|(_, left)| std::cmp::Reverse(*left));
-        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
         let repeats = repeats.into_iter().map(|(source, count, _)| (source, u8::try_from(count).unwrap_or(u8::MAX)));
         Ok(Self { blocks, repeats: repeats.collect(), bans })
     }

@@ -41,8 +41,8 @@ impl Journal {
     pub fn tidy(&mut self, now: Wall) -> Result<Tidied, JournalError> {
         let failed = JournalError::database("tidy", &self.settings.file);
         let clock = Now { wall: now, age: self.age.peek(now) };
-        let kept: Vec<i64> =
-            prefixes(&self.database, &self.home, clock).map_err(&failed)?.into_iter().map(|(id, _)| id).collect();
+        let prefixes = prefixes(&self.database, &self.home, clock).map_err(&failed)?;
+        let kept: Vec<i64> = prefixes.found.into_values().map(|(id, _)| id).collect();
         step(&self.database, &self.settings, clock, &serde_json::json!(kept).to_string()).map_err(&failed)
     }
 }
