@@ -15,6 +15,7 @@ use crate::detect::table::ScanTable;
 use crate::journal::keeper::{Keeper, announce};
 use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
 use crate::kernel::clock::wall;
+use crate::kernel::dump::Element;
 use crate::kernel::home;
 use crate::kernel::ruleset::Banned;
 use crate::time::Moment;
@@ -142,6 +143,20 @@ impl Memory {
                 // What it reaches beyond is in the journal, and lasts longer.
                 let (Ok(()) | Err(_)) = self.bans.add(now, ban);
             }
+        }
+    }
+
+    /// Takes over networks that the kernel blocked by another length than ours, as far as the journal does not have them.
+    pub(super) fn take_networks(&mut self, networks: Vec<Element>) {
+        let (now, mut lost) = (wall(), 0_u32);
+        for Element { source, left, .. } in networks {
+            let ban = Ban { until: left.map(|left| now.plus(left)), ..Ban::of_another_length(source, now) };
+            if self.bans.in_force(now).all(|known| !known.prefix.contains(&ban.prefix)) {
+                lost = lost.saturating_add(u32::from(self.bans.add(now, ban).is_err()));
+            }
+        }
+        if lost > 0 {
+            warn!(lost; "of the IPv6 networks that were blocked by another prefix length, so many are not any more");
         }
     }
 
