@@ -29,6 +29,7 @@ use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
 use place::Lock;
+pub(crate) use place::give_to_owner_of_folder;
 pub use reader::{Filter, Reader, Sequence, Told};
 use row::{Range, count, number, to_wall, wall};
 pub use standing::{Standing, StandingPrefix, StandingSource};
