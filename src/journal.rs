@@ -28,6 +28,7 @@ mod tidy;
 use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
+pub(crate) use place::give_to_owner_of_folder;
 use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};
 use row::{Range, count, number, to_wall, wall};

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::control::server::Refusal;
 use crate::detect::prefixes::Prefixes;
 use crate::event::plain;
+use crate::journal::give_to_owner_of_folder;
 
 /// More belong into the config.
 const MAX_ENTRIES: usize = 4096;
@@ -143,6 +144,7 @@ fn write(file: &Path, entries: &[Entry]) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&fresh)?;
+    give_to_owner_of_folder(&out, &fresh)?;
     writeln!(out, "# Whom operators allowed for good: `nftrap allow add --save` and `allow remove` write this file.")?;
     for Entry { prefix, reason, .. } in entries {
         writeln!(out, "{}  # {reason}", plain(prefix))?;
@@ -202,6 +204,18 @@ mod tests {
         list.add(allowed("192.0.2.1/32", true)).unwrap();
         assert!(list.add(allowed("192.0.2.1/32", false)).unwrap().saved);
         assert_eq!(Allowed::load(Some(file)).unwrap().entries().len(), 1);
+    }
+
+    #[test]
+    fn what_root_saves_in_the_services_folder_is_the_services() {
+        let folder = folder("owner");
+        // Only root can give a folder away.
+        if std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).is_err() {
+            return;
+        }
+        let file = folder.join("nftrap.allow");
+        Allowed::load(Some(file.clone())).unwrap().add(allowed("192.0.2.1/32", true)).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&fs::metadata(file).unwrap()), 65_534);
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl Daemon {
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
         let shared = Arc::new(share(&whole));
+        memory.take_networks(nft::forget_networks(&whole)?);
         nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
         memory.take_over(&nft::bans(&config.table)?);
         nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))?;

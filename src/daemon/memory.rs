@@ -15,6 +15,7 @@ use crate::detect::table::ScanTable;
 use crate::journal::keeper::{Keeper, announce};
 use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
 use crate::kernel::clock::wall;
+use crate::kernel::dump::Element;
 use crate::kernel::home;
 use crate::kernel::ruleset::Banned;
 use crate::time::Moment;
@@ -96,7 +97,13 @@ pub(super) fn look(config: &Config) -> Result<Memory, JournalError> {
 impl Memory {
     fn of(journal: &Journal, config: &Config) -> Result<Self, JournalError> {
         let now = wall();
-        let (standing, repeats) = (journal.standing(now)?, journal.repeats(now.minus(config.block.memory))?);
+        let most = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let standing = journal.standing(now, most(config.block.max))?;
+        let repeats = journal.repeats(now.minus(config.block.memory), most(config.detect.max_sources))?;
+        if standing.unreadable > 0 {
+            let rows = standing.unreadable;
+            warn!(rows; "the journal has rows that say nothing of a block that could be read; the others count");
+        }
         let mut bans = Bans::default();
         for prefix in standing.prefixes {
             let ban = Ban { prefix: prefix.prefix, until: prefix.until, reason: prefix.reason };
@@ -114,7 +121,6 @@ impl Memory {
         blocks.retain(|(source, _)| !config.allow.covers((*source).into()));
         blocks.retain(|(_, left)| !left.is_zero());
         blocks.sort_unstable_by_key(|(_, left)| std::cmp::Reverse(*left));
-        blocks.truncate(usize::try_from(config.block.max).unwrap_or(usize::MAX));
         let repeats = repeats.into_iter().map(|(source, count, _)| (source, u8::try_from(count).unwrap_or(u8::MAX)));
         Ok(Self { blocks, repeats: repeats.collect(), bans })
     }
@@ -137,6 +143,20 @@ impl Memory {
                 // What it reaches beyond is in the journal, and lasts longer.
                 let (Ok(()) | Err(_)) = self.bans.add(now, ban);
             }
+        }
+    }
+
+    /// Takes over networks that the kernel blocked by another length than ours, as far as the journal does not have them.
+    pub(super) fn take_networks(&mut self, networks: Vec<Element>) {
+        let (now, mut lost) = (wall(), 0_u32);
+        for Element { source, left, .. } in networks {
+            let ban = Ban { until: left.map(|left| now.plus(left)), ..Ban::of_another_length(source, now) };
+            if self.bans.in_force(now).all(|known| !known.prefix.contains(&ban.prefix)) {
+                lost = lost.saturating_add(u32::from(self.bans.add(now, ban).is_err()));
+            }
+        }
+        if lost > 0 {
+            warn!(lost; "of the IPv6 networks that were blocked by another prefix length, so many are not any more");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::event::Wall;
 
 /// Events of several threads come a little out of order; what goes back further is a clock that was set.
-const DISORDER: Duration = Duration::from_secs(10);
+pub(super) const DISORDER: Duration = Duration::from_secs(10);
 
 /// How far the clock has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
-use super::row::Range;
+use super::row::{Range, Readable};
 
 /// Only what happened here counts, where the machine has not been started since: another network namespace is another host.
 /// After a start the namespaces are new, and the file is what we have. Parameters: this boot, this home.
@@ -19,39 +19,77 @@ pub(super) enum Ending {
     UnblockOrAllow,
 }
 
-/// The last word on each prefix, as the row in which it stands.
+/// Where something stands: its row, and when that was, on the journal's own clock. What several threads tell comes a little out of order,
+/// so that neither alone says what was first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Mark {
+    pub(super) id: i64,
+    pub(super) age: i64,
+}
+
+impl Mark {
+    fn latest(self, other: Self) -> Self {
+        Self { id: self.id.max(other.id), age: self.age.max(other.age) }
+    }
+}
+
+/// The last word on each prefix.
 pub(super) struct Lifted {
-    all: i64,
-    prefixes: HashMap<Range, i64>,
+    all: Mark,
+    prefixes: HashMap<Range, Mark>,
     lengths: BTreeSet<u8>,
+    /// So many rows say nothing that could be read.
+    pub(super) unreadable: u64,
+}
+
+/// One word: said of a prefix, or of all.
+struct Word {
+    mark: Mark,
+    whom: Option<Range>,
 }
 
 impl Lifted {
     pub(super) fn read(database: &Connection, home: &super::Home, ending: Ending) -> rusqlite::Result<Self> {
-        let mut lifted = Self { all: 0, prefixes: HashMap::new(), lengths: BTreeSet::new() };
         let kinds = match ending {
             Ending::Unblock => "'unblocked', 'unblocked_all'",
             Ending::UnblockOrAllow => "'unblocked', 'unblocked_all', 'allowed'",
         };
-        let sql = format!("SELECT id, kind, source, prefix FROM events WHERE kind IN ({kinds}) AND {HERE} ORDER BY id");
+        let sql = format!("SELECT id, age, kind, source, prefix FROM events WHERE kind IN ({kinds}) AND {HERE}");
         let mut statement = database.prepare(&sql)?;
-        let mut rows = statement.query(&[(":boot", home.boot()), (":home", home.0.as_str())])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            if row.get_ref(1)?.as_str()? == "unblocked_all" {
-                lifted.all = id;
+        let mut rows = Readable::of(statement.query(&[(":boot", home.boot()), (":home", home.0.as_str())])?);
+        let (mut all, mut prefixes, mut lengths) = (Mark::default(), HashMap::<_, Mark>::new(), BTreeSet::new());
+        while let Some(Word { mark, whom }) = rows.next(word)? {
+            if let Some(range) = whom {
+                lengths.insert(range.length());
+                let known = prefixes.entry(range).or_default();
+                *known = known.latest(mark);
             } else {
-                let range = Range::of(row, 2)?;
-                lifted.lengths.insert(range.length());
-                lifted.prefixes.insert(range, id);
+                all = all.latest(mark);
             }
         }
-        Ok(lifted)
+        Ok(Self { all, prefixes, lengths, unreadable: rows.unreadable() })
     }
 
     /// The row of the last word that ended a block of `range`; 0, where there is none.
     pub(super) fn last(&self, range: Range) -> i64 {
-        let around = self.lengths.range(..=range.length()).map(|length| range.widened(*length));
-        around.filter_map(|prefix| self.prefixes.get(&prefix)).copied().fold(self.all, i64::max)
+        self.mark(range).id
     }
+
+    /// Whether a word ended the block of `range` that stands at `block`: one that was stored later, or that was said later, however late
+    /// the block was stored.
+    pub(super) fn ended(&self, range: Range, block: Mark) -> bool {
+        let last = self.mark(range);
+        last.id > block.id || last.age > block.age
+    }
+
+    fn mark(&self, range: Range) -> Mark {
+        let around = self.lengths.range(..=range.length()).map(|length| range.widened(*length));
+        around.filter_map(|prefix| self.prefixes.get(&prefix)).copied().fold(self.all, Mark::latest)
+    }
+}
+
+fn word(row: &Row<'_>) -> rusqlite::Result<Word> {
+    let mark = Mark { id: row.get(0)?, age: row.get(1)? };
+    let of_all = row.get_ref(2)?.as_str()? == "unblocked_all";
+    Ok(Word { mark, whom: if of_all { None } else { Some(Range::of(row, 3)?) } })
 }

@@ -1,11 +1,13 @@
 //! The journal's folder, file and lock. Whoever may write there could have us write anywhere, or forge what we read back as blocks:
-//! only root and our own user may.
+//! only root, our own user and the service's may. What root makes in the service's folder is the service's, so that it is no stranger to
+//! it later.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::User;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -17,6 +19,9 @@ use crate::event::Wall;
 const FOLDER_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 const OTHERS_WRITE: u32 = 0o022;
+/// Whom the packaged daemon runs as; it has few rights, but to be trusted with its own journal is among them.
+const SERVICE: &str = "nftrap";
+const ROOT: u32 = 0;
 /// `SQLite` keeps these beside the file while it is in use.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// So many damaged files of one second have a name.
@@ -29,10 +34,7 @@ pub(super) struct Lock {
 
 /// Makes the folder and the file where they are missing, refuses them where others may write them, and claims the file.
 pub(super) fn claim(file: &Path) -> Result<Lock, JournalError> {
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        Some(_) | None => Path::new("."),
-    };
+    let folder = folder(file);
     DirBuilder::new()
         .recursive(true)
         .mode(FOLDER_MODE)
@@ -45,15 +47,39 @@ pub(super) fn claim(file: &Path) -> Result<Lock, JournalError> {
     Ok(lock)
 }
 
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."))
+}
+
+/// Gives what we made at `path` to whom its folder belongs, if we are root and that is somebody else: who runs as that user later is to
+/// find its own. Not a file that has another name elsewhere.
+pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) -> io::Result<()> {
+    let (folder, made_as) = (fs::metadata(folder(path))?, made.metadata()?);
+    let ours_alone = made_as.is_file() && made_as.nlink() == 1 && made_as.uid() == ROOT;
+    if geteuid().is_root() && folder.uid() != ROOT && ours_alone {
+        fchown(made, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
+}
+
 fn refuse_others(path: &Path, found: &Metadata) -> Result<(), JournalError> {
     let refuse = |problem: String| Err(JournalError::Place { path: path.to_owned(), problem });
     if found.mode() & OTHERS_WRITE != 0 {
         return refuse(format!("others may write there; `chmod go-w {}`, or name another place", path.display()));
     }
-    if found.uid() != 0 && found.uid() != geteuid().as_raw() {
+    if !is_trusted(found.uid(), geteuid().as_raw(), service()) {
         return refuse(format!("user {} owns it; `chown root {}`, or name another place", found.uid(), path.display()));
     }
     Ok(())
+}
+
+fn service() -> Option<u32> {
+    User::from_name(SERVICE).ok().flatten().map(|user| user.uid.as_raw())
+}
+
+/// Whether `us` may use what `owner` has. Root may use the service's: who runs `nftrap run` by hand needs the same blocks.
+fn is_trusted(owner: u32, us: u32, service: Option<u32>) -> bool {
+    owner == ROOT || owner == us || (us == ROOT && service == Some(owner))
 }
 
 /// A file of its own: `SQLite`'s locks are this process's, and closing any other handle of the database would lose them.
@@ -69,6 +95,7 @@ fn lock(file: &Path) -> Result<Lock, JournalError> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(&path)
         .map_err(failed)?;
+    give_to_owner_of_folder(&held, &path).map_err(failed)?;
     match flock(&held, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
@@ -92,7 +119,8 @@ pub(super) fn create(file: &Path) -> Result<(), JournalError> {
         Ok(found) => refuse_others(file, &found),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file);
-            made.map(drop).map_err(|cause| JournalError::files("make the journal", file, cause))
+            made.and_then(|made| give_to_owner_of_folder(&made, file))
+                .map_err(|cause| JournalError::files("make the journal", file, cause))
         }
         Err(cause) => Err(JournalError::files("look at", file, cause)),
     }
@@ -133,4 +161,25 @@ pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(more);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_may_use_what_the_service_has_and_the_service_what_root_has_but_nobody_elses() {
+        for (owner, us, trusted) in [
+            (0, 0, true),
+            (0, 77, true),
+            (77, 77, true),
+            (77, 0, true),
+            (1000, 0, false),
+            (1000, 77, false),
+            (77, 1000, false),
+        ] {
+            assert_eq!(is_trusted(owner, us, Some(77)), trusted, "{owner} for {us}");
+        }
+        assert!(!is_trusted(77, 0, None), "where there is no such user");
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
-use rusqlite::Row;
+use rusqlite::{Row, Rows};
 
 use crate::event::Wall;
 
@@ -26,6 +26,37 @@ pub(super) fn wall(at: Wall) -> i64 {
 
 pub(super) fn to_wall(at: i64) -> Wall {
     Wall::from_millis(count(at))
+}
+
+/// Rows that are read one by one. One that does not hold what it should is passed over and counted: it is no reason to forget the others.
+pub(super) struct Readable<'s> {
+    rows: Rows<'s>,
+    unreadable: u64,
+}
+
+impl<'s> Readable<'s> {
+    pub(super) fn of(rows: Rows<'s>) -> Self {
+        Self { rows, unreadable: 0 }
+    }
+
+    /// The next that `read` can read.
+    pub(super) fn next<T>(
+        &mut self,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        while let Some(row) = self.rows.next()? {
+            if let Ok(value) = read(row) {
+                return Ok(Some(value));
+            }
+            self.unreadable = self.unreadable.saturating_add(1);
+        }
+        Ok(None)
+    }
+
+    /// So many were passed over.
+    pub(super) const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
 }
 
 /// A network of 128 bits.

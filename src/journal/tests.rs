@@ -12,6 +12,9 @@ pub(super) mod files;
 mod history;
 mod standing;
 
+/// More than there are in any test.
+const ALL: usize = usize::MAX;
+
 /// A folder of its own, gone when the test is over.
 pub(super) struct Folder(PathBuf);
 
@@ -68,7 +71,7 @@ fn operator() -> Operator {
     Operator { uid: 0, pid: 1, name: Some("root".into()) }
 }
 
-fn operator_blocked(seconds: u64, prefix: &str, until: Option<Wall>) -> Event {
+pub(super) fn operator_blocked(seconds: u64, prefix: &str, until: Option<Wall>) -> Event {
     let what = What::OperatorBlocked { prefix: prefix.parse().unwrap(), until, reason: "noise".into(), by: operator() };
     Event { at: at(seconds), what }
 }

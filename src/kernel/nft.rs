@@ -19,8 +19,10 @@ use crate::detect::source::Source;
 mod bans;
 mod child;
 mod earlier;
+mod networks;
 
 pub use bans::bans;
+pub use networks::forget_networks;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]

@@ -149,6 +149,32 @@ fn networks_stay_blocked_when_the_length_of_their_prefix_changes() {
 }
 
 #[test]
+fn networks_stay_blocked_and_no_others_when_the_length_of_their_prefix_changes_over_a_restart() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let _service = lab.server.serve("[::]:22".parse().expect("an address"));
+    let neighbour: std::net::IpAddr = "fd00:1:0:7::2".parse().expect("an address");
+    lab.attacker.ip("addr add fd00:1:0:7::2/128 dev lo nodad");
+    let at = std::net::SocketAddr::new(SERVER6, 22);
+    for journal in ["", "[journal]\nfile = \"\"\n"] {
+        let desk = Desk::at(&lab, journal);
+        let mut daemon = desk.start();
+        lab.probe(routed6(1, 2), SERVER6, 111);
+        daemon.wait_for_line("blocked source=fd00:1::/64");
+        daemon.end(Signal::TERM);
+        desk.file.write(&format!("[detect]\nipv6_prefix = 48\n{journal}"));
+        let daemon = desk.start();
+        assert_eq!(lab.attacker.knock_briefly(routed6(1, 3), at), Answer::Silence, "{journal}");
+        assert_eq!(lab.attacker.knock(neighbour, at), Answer::Open, "{journal}");
+        let listed = desk.listed();
+        assert!(listed.len() == 1 && listed[0].starts_with("fd00:1::/64 "), "{listed:?} {journal}");
+        desk.done("unblock fd00:1::/64");
+        assert_eq!(lab.attacker.knock(routed6(1, 3), at), Answer::Open, "{journal}");
+        drop(daemon);
+        lab.server.nft_load("delete table inet nftrap");
+    }
+}
+
+#[test]
 fn a_queue_gets_another_length_and_what_does_not_fit_another_fate() {
     let Some(lab) = Lab::on_one_link() else { return };
     let _service = lab.server.serve(server(22));

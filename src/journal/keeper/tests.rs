@@ -4,10 +4,14 @@ use rusqlite::Connection;
 
 use super::work::Then;
 use super::*;
+use crate::detect::source::Source;
 use crate::event::{Seen, What};
+use crate::journal::place::beside;
 use crate::journal::tests::files::damage_the_middle;
 use crate::journal::tests::{Folder, at, blocked, home};
 use crate::journal::{Filter, Reader};
+
+mod flood;
 
 fn now() -> Wall {
     at(100)

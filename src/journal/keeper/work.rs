@@ -18,7 +18,7 @@ const GATHER: Duration = Duration::from_millis(200);
 /// What keeps us from writing is seldom gone sooner, and may be gone by then.
 const RETRY: Duration = Duration::from_secs(30);
 const TIDY: Duration = Duration::from_secs(3600);
-/// A flood does not wait for the hour.
+/// A flood does not wait for the hour; one that makes the file too large waits for nothing.
 const TIDY_AFTER: u64 = 20_000;
 
 /// What the thread has.
@@ -93,10 +93,15 @@ impl Work {
         self.write(&batch);
         if then == Then::Stop {
             self.finish();
-        } else if self.untidied >= TIDY_AFTER {
+        } else if self.untidied >= TIDY_AFTER || self.is_too_large() {
             self.tidy();
         }
         then
+    }
+
+    /// What cannot be told now will be told by the next write.
+    fn is_too_large(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_too_large().unwrap_or(false))
     }
 
     /// Stores what was sent while we were told to stop.
@@ -194,11 +199,11 @@ impl Work {
         Then::GoOn
     }
 
-    /// As far as nobody waits; what is left is for the next time.
+    /// As far as nobody waits; what is left is for the next time. While the file is too large, all wait: it is not to fill the disk.
     fn tidy(&mut self) -> Then {
         while let Some(journal) = self.journal.as_mut() {
             match journal.tidy((self.now)()) {
-                Ok(tidied) if tidied.more && self.orders.is_empty() => {}
+                Ok(tidied) if tidied.too_large || (tidied.more && self.orders.is_empty()) => {}
                 Ok(tidied) if tidied.more => break,
                 Ok(_) => {
                     self.untidied = 0;

@@ -1,6 +1,6 @@
 //! Files that are new, damaged, somebody else's, in the way, locked or full.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 
 use rusqlite::ErrorCode;
 
@@ -45,6 +45,29 @@ fn what_others_may_write_is_refused_with_the_remedy() {
     set_mode(&file, 0o660);
     let refused = refusal(folder.settings());
     assert!(refused.contains(&format!("chmod go-w {}", file.display())), "{refused}");
+}
+
+#[test]
+fn what_root_makes_in_the_folder_of_somebody_else_is_theirs_and_not_what_has_another_name() {
+    let folder = Folder::new();
+    // Only root can give a folder away.
+    if chown(folder.path(), Some(65_534), Some(65_533)).is_err() {
+        return;
+    }
+    let (ours, linked) = (folder.path().join("ours"), folder.path().join("linked"));
+    for path in [&ours, &linked] {
+        fs::write(path, "").unwrap();
+    }
+    fs::hard_link(&linked, folder.path().join("other")).unwrap();
+    let owner = |path: &Path| {
+        give_to_owner_of_folder(&fs::File::open(path).unwrap(), path).unwrap();
+        let found = fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    assert_eq!(owner(&ours), (65_534, 65_533));
+    assert_eq!(owner(&linked), (0, 0));
+    place::create(&folder.path().join("nftrap.db")).unwrap();
+    assert_eq!(fs::metadata(folder.path().join("nftrap.db")).unwrap().uid(), 65_534);
 }
 
 #[test]

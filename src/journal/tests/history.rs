@@ -140,12 +140,12 @@ fn what_is_old_goes_unless_it_stands() {
     ];
     journal.append(&events).unwrap();
     let now = at(100 * day);
-    let before = journal.standing(now).unwrap();
+    let before = journal.standing(now, ALL).unwrap();
     assert_eq!(tidy(&mut journal, now), 2);
     let left = all(&folder.reader());
     // The word that lifted a block stays as long as an older block stands: it costs a row.
     assert_eq!(left, [events[0].clone(), events[2].clone(), events[4].clone(), events[5].clone()]);
-    assert_eq!(journal.standing(now).unwrap(), before);
+    assert_eq!(journal.standing(now, ALL).unwrap(), before);
     assert_eq!((before.prefixes.len(), before.sources.len()), (1, 1));
 }
 
