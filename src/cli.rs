@@ -13,6 +13,7 @@ mod check;
 mod completions;
 mod doctor;
 mod events;
+mod held;
 mod history;
 mod list;
 mod man;

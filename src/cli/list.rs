@@ -9,15 +9,12 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::ask::{self, Instance};
+use super::held;
 use super::plain::{json_line, number, printable, span, time};
-
 use super::table::{Align, Table};
 use crate::config::Config;
 use crate::control::client::{self, ClientError};
-use crate::control::wire::{Block, Request};
-use crate::kernel::clock;
-use crate::kernel::dump::{self, DumpError, Element};
-use crate::report::logger::with_causes;
+use crate::control::wire::{Block, Request, Status};
 
 /// Say who is blocked, those first whose block ends first.
 #[derive(Debug, clap::Args)]
@@ -49,14 +46,14 @@ impl By {
     }
 }
 
-/// Who set a block that only the kernel still knows.
-const NOBODY_KNOWS: &str = "-";
-
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let config = match arguments.instance.config() {
         Ok(config) => config,
         Err(problem) => return super::complain(&problem),
     };
+    if !arguments.json {
+        warn_of_observing(&config.table);
+    }
     let mut out = super::page();
     let mut list = List::new(&mut out, arguments);
     match client::ask(&config.table, &Request::List, &mut |part| list.part(&part)) {
@@ -70,6 +67,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// A list of blocks that are none would deceive. Where this cannot be asked, the list itself says why.
+fn warn_of_observing(table: &str) {
+    let status = ask::one(table, &Request::Status).and_then(|part| ask::read::<Status>(&part));
+    if status.is_ok_and(|status| status.mode == "observe") {
+        super::complain("nftrap only observes: none of these is dropped");
+    }
+}
+
 /// Blocks outlive the daemon.
 fn from_the_kernel_alone(
     mut list: List<'_, impl Write>,
@@ -78,48 +83,18 @@ fn from_the_kernel_alone(
     by: Option<By>,
 ) -> ExitCode {
     let problem = ask::problem(error);
-    if by.is_some() {
+    if by.is_some_and(|by| by != By::Operator) {
         return super::complain(&format!("{problem}; who set a block only the daemon knows: leave out `--by`"));
     }
-    match from_kernel(config) {
+    match held::blocks(config) {
         Ok(blocks) => {
-            super::complain(&format!(
-                "{problem}; these blocks are in the kernel, and go on until they end, {}",
-                bans(config)
-            ));
+            super::complain(&format!("{problem}; these blocks are in the kernel, and go on until they end"));
             let mut parts = blocks.iter().map(|block| serde_json::to_value(block).unwrap_or_default());
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = parts.try_for_each(|part| list.part(&part));
             super::written(list.finish())
         }
-        Err(why) => super::complain(&format!("{problem}; nor can the kernel's set be read: {why}")),
+        Err(why) => super::complain(&format!("{problem}; {why}")),
     }
-}
-
-/// Operators' blocks are in sets of their own, which can hold networks.
-pub(super) fn bans(config: &Config) -> String {
-    format!("as operators' blocks do: `nft list set inet {0} banned4` and `… banned6` show them", config.table)
-}
-
-/// The blocks that the kernel has, those first that end first.
-pub(super) fn from_kernel(config: &Config) -> Result<Vec<Block>, String> {
-    let mut elements = match dump::dump(&config.table, config.detect.ipv6_prefix) {
-        Ok(elements) => elements,
-        // Without a table nobody is blocked.
-        Err(DumpError::SetGone(_)) => Vec::new(),
-        Err(error) => return Err(with_causes(&error)),
-    };
-    elements.sort_unstable_by_key(|element| (element.left.is_none(), element.left));
-    let now = clock::wall();
-    let block = |Element { source, left, packets }: Element| Block {
-        source: source.to_string(),
-        by: NOBODY_KNOWS.to_owned(),
-        until: left.map(|left| now.plus(left).to_string()),
-        left: left.map(|left| left.as_secs()),
-        repeat: None,
-        packets,
-        reason: None,
-    };
-    Ok(elements.into_iter().map(block).collect())
 }
 
 /// The list on its way out.

@@ -19,6 +19,8 @@ const NOT_WHOLE: u8 = 3;
 const NOT_RUNNING: u8 = 4;
 /// What the daemon says of its protection when nothing is wrong with it.
 const WHOLE: &str = "whole";
+/// The journal gathers events for a moment before it writes them: so much is no lag.
+const WORTH_A_WORD_MS: u64 = 1000;
 /// The longest time that is measured; past it there is only "longer".
 const LONGEST_US: u64 = 1 << 20;
 
@@ -178,16 +180,21 @@ fn queue(queue: &Queue) -> String {
 
 /// The numbers are upper bounds.
 fn quantiles(times: Quantiles) -> String {
-    let bound = |us: u64| if us > LONGEST_US { "over 1 s".to_owned() } else { format!("{} µs", number(us)) };
+    let bound = |us: u64| if us > LONGEST_US { "beyond 1 s".to_owned() } else { format!("within {} µs", number(us)) };
     match (times.p50, times.p99) {
-        (Some(p50), Some(p99)) => format!("p50 {}, p99 {}, at most", bound(p50), bound(p99)),
+        (Some(p50), Some(p99)) => format!("half {}, 99 % {}", bound(p50), bound(p99)),
         (None, _) | (_, None) => "none so far".to_owned(),
     }
 }
 
 fn journal(journal: &JournalStatus) -> String {
     let JournalStatus { file, stored, dropped, lag_ms, .. } = journal;
-    format!("{file}: {} stored, {} dropped, {} ms behind", number(*stored), number(*dropped), number(*lag_ms))
+    let behind = if *lag_ms > WORTH_A_WORD_MS {
+        format!(", {} behind", span(Duration::from_millis(*lag_ms)))
+    } else {
+        String::new()
+    };
+    format!("{file}: {} stored, {} dropped{behind}", number(*stored), number(*dropped))
 }
 
 fn mebibytes(bytes: u64) -> String {

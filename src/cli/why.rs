@@ -10,8 +10,9 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::ask::{self, Instance};
+use super::held::HeldError;
 use super::plain::{json_line, printable};
-use super::{list, whom};
+use super::{held, whom};
 use crate::config::Config;
 use crate::control::client::ClientError;
 use crate::control::wire::{Block, Request, Shown, Status};
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok((shown, journal)) => (shown, journal, true),
         Err(error @ ClientError::NotRunning(_)) => {
             let problem = ask::problem(&error);
-            super::complain(&format!("{problem}; blocks go on until they end, {}", list::bans(&config)));
+            super::complain(&format!("{problem}; blocks go on until they end"));
             (known_without(&config, arguments.who), config.journal_file(), false)
         }
         Err(error) => return super::complain(&ask::problem(&error)),
@@ -61,7 +62,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     let option =
         if config.table == Config::default().table { String::new() } else { format!(" --table {}", config.table) };
-    super::answer(&Story { who: arguments.who, shown: &shown, runs, earlier: &earlier, option }.text())
+    let story = Story { who: arguments.who, shown: &shown, runs, earlier: &earlier, table: &config.table, option };
+    super::answer(&story.text())
 }
 
 /// What the daemon knows, and the file where it keeps what happened.
@@ -73,14 +75,17 @@ fn known(config: &Config, who: IpAddr) -> Result<(Shown, Option<PathBuf>), Clien
 
 /// What the kernel knows.
 fn known_without(config: &Config, who: IpAddr) -> Shown {
-    let holds = |block: &Block| block.source.parse::<Source>().is_ok_and(|source| IpNet::from(source).contains(&who));
-    let (state, blocks) = match list::from_kernel(config) {
+    let (state, blocks) = match held::blocks(config) {
         Ok(mut blocks) => {
-            blocks.retain(holds);
-            (if blocks.is_empty() { "not blocked by nftrap itself" } else { "blocked" }, blocks)
+            blocks.retain(|block| holds(block, who));
+            (if blocks.is_empty() { "not blocked" } else { "blocked" }, blocks)
         }
-        Err(problem) => {
-            super::complain(&printable(&format!("the kernel's set cannot be read: {problem}")));
+        Err(problem @ HeldError::NoTable(_)) => {
+            super::complain(&printable(&problem.to_string()));
+            ("not blocked", Vec::new())
+        }
+        Err(problem @ HeldError::Unreadable(_)) => {
+            super::complain(&printable(&problem.to_string()));
             ("perhaps blocked", Vec::new())
         }
     };
@@ -100,6 +105,12 @@ fn known_without(config: &Config, who: IpAddr) -> Shown {
         repeats: 0,
         evidence: Vec::new(),
     }
+}
+
+/// An operator may block whole networks.
+fn holds(block: &Block, who: IpAddr) -> bool {
+    let source = || block.source.parse::<Source>().map(IpNet::from).ok();
+    block.source.parse().ok().or_else(source).is_some_and(|prefix| prefix.contains(&who))
 }
 
 /// The journal's part. A journal that cannot be read takes nothing from what is known now.

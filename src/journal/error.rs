@@ -8,7 +8,15 @@ use rusqlite::ErrorCode;
 /// What goes wrong with a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The file or its folder is not as it must be.
+    /// The folder is not as it must be.
+    #[error("the journal cannot be in {}: {why}; choose a folder that only nftrap may write, such as /var/lib/nftrap", .folder.display())]
+    Folder {
+        /// Where it was to be.
+        folder: PathBuf,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The file is not one that we may trust.
     #[error("the journal cannot be {}: {problem}", .path.display())]
     Place {
         /// Which.

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::User;
+use nix::unistd::{Uid, User};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -41,7 +41,9 @@ pub(super) fn claim(file: &Path) -> Result<Lock, JournalError> {
         .create(folder)
         .map_err(|cause| JournalError::files("make the journal's folder", folder, cause))?;
     let found = fs::metadata(folder).map_err(|cause| JournalError::files("look at", folder, cause))?;
-    refuse_others(folder, &found)?;
+    refuse_folder(folder, &found)?;
+    // Before the lock: beside what is not ours nothing of ours is left.
+    inspect(file)?;
     let lock = lock(file)?;
     create(file)?;
     Ok(lock)
@@ -62,13 +64,25 @@ pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) -> io::Result<()
     Ok(())
 }
 
-fn refuse_others(path: &Path, found: &Metadata) -> Result<(), JournalError> {
-    let refuse = |problem: String| Err(JournalError::Place { path: path.to_owned(), problem });
-    if found.mode() & OTHERS_WRITE != 0 {
-        return refuse(format!("others may write there; `chmod go-w {}`, or name another place", path.display()));
+/// No advice to change its owner or mode: a folder like `/tmp` is as it is for others' sake.
+fn refuse_folder(folder: &Path, found: &Metadata) -> Result<(), JournalError> {
+    let why = if found.mode() & OTHERS_WRITE != 0 {
+        "others may write there".to_owned()
+    } else if let Some(owner) = stranger(found) {
+        format!("it belongs to {owner}")
+    } else {
+        return Ok(());
+    };
+    Err(JournalError::Folder { folder: folder.to_owned(), why })
+}
+
+fn refuse_file(file: &Path, found: &Metadata) -> Result<(), JournalError> {
+    let refuse = |problem: String| Err(JournalError::Place { path: file.to_owned(), problem });
+    if let Some(owner) = stranger(found) {
+        return refuse(format!("it belongs to {owner}: is it nftrap's? name another file"));
     }
-    if !is_trusted(found.uid(), geteuid().as_raw(), service()) {
-        return refuse(format!("user {} owns it; `chown root {}`, or name another place", found.uid(), path.display()));
+    if found.mode() & OTHERS_WRITE != 0 {
+        return refuse("others may write to it, and could have written what is in it; name another file".to_owned());
     }
     Ok(())
 }
@@ -80,6 +94,15 @@ fn service() -> Option<u32> {
 /// Whether `us` may use what `owner` has. Root may use the service's: who runs `nftrap run` by hand needs the same blocks.
 fn is_trusted(owner: u32, us: u32, service: Option<u32>) -> bool {
     owner == ROOT || owner == us || (us == ROOT && service == Some(owner))
+}
+
+/// Whose it is, if neither root's nor ours.
+fn stranger(found: &Metadata) -> Option<String> {
+    let owner = found.uid();
+    (!is_trusted(owner, geteuid().as_raw(), service())).then(|| {
+        let user = User::from_uid(Uid::from_raw(owner)).ok().flatten();
+        user.map_or_else(|| format!("user {owner}"), |user| user.name)
+    })
 }
 
 /// A file of its own: `SQLite`'s locks are this process's, and closing any other handle of the database would lose them.
@@ -112,16 +135,27 @@ fn lock(file: &Path) -> Result<Lock, JournalError> {
 
 /// Makes the file if it is not there; refuses what is no file of ours.
 pub(super) fn create(file: &Path) -> Result<(), JournalError> {
+    if inspect(file)? == Found::Ours {
+        return Ok(());
+    }
+    let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file);
+    made.and_then(|made| give_to_owner_of_folder(&made, file))
+        .map_err(|cause| JournalError::files("make the journal", file, cause))
+}
+
+#[derive(PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Ours,
+}
+
+fn inspect(file: &Path) -> Result<Found, JournalError> {
     let refuse = |problem: &str| Err(JournalError::Place { path: file.to_owned(), problem: problem.to_owned() });
     match fs::symlink_metadata(file) {
         Ok(found) if found.is_symlink() => refuse("it is a symbolic link; name the file that it leads to"),
         Ok(found) if !found.is_file() => refuse("it is no regular file; name another place"),
-        Ok(found) => refuse_others(file, &found),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file);
-            made.and_then(|made| give_to_owner_of_folder(&made, file))
-                .map_err(|cause| JournalError::files("make the journal", file, cause))
-        }
+        Ok(found) => refuse_file(file, &found).map(|()| Found::Ours),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
         Err(cause) => Err(JournalError::files("look at", file, cause)),
     }
 }

@@ -4,7 +4,7 @@
 //! The kernel lists a set in parts, and walks it from its start for each: listing takes the longer, per element, the more there are.
 //! One element is found at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::detect::source::Source;
 
 /// Blocks that are set while the list is read tear it, and under a scan there always are some. What was there all along and is
 /// missing from so many lists in a row does not happen.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 5;
 
 /// A source in one of our sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,9 @@ pub(super) fn dump_set(table: &str, set: &'static str, ipv6_prefix: u8) -> Resul
     for _ in 0..ATTEMPTS {
         let mut found = Vec::new();
         let answered = netfilter.ask(request.octets(), |message| found.extend(elements(message, set, ipv6_prefix)));
-        if check(answered, set)? == Answer::Whole {
+        // A set that the kernel spreads anew meanwhile, for it has grown, shows some twice and others not at all, without a word.
+        let seen: HashSet<_> = found.iter().map(|element| element.source).collect();
+        if check(answered, set)? == Answer::Whole && seen.len() == found.len() {
             return Ok(found);
         }
         torn.extend(found.into_iter().map(|element| (element.source, element)));

@@ -140,5 +140,5 @@ fn sigusr1_prints_counters() {
     daemon.wait_for_line("blocked source=10.1.0.2 ");
     daemon.signal(Signal::USR1);
     let line = daemon.wait_for_line("counters ");
-    assert!(line.contains("packets=1 accepted=0 dropped=1 watched=0 blocks=1 "), "{line}");
+    assert!(line.contains("packets=1 accepted=0 dropped=1 blocks=1 watched=0 "), "{line}");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::cli::plain::{json_line, printable};
+use crate::cli::plain::{counted, json_line, printable};
 use crate::event::{Event, Offence, What, plain};
 
 /// A row; before the first, the heads of the columns.
@@ -39,9 +39,11 @@ fn details(what: &What) -> String {
             printable(&format!("{who}{rest}"))
         }
         What::ReloadRefused { problem } => printable(problem),
-        What::Started { version, blocks } => printable(&format!("nftrap {version}, {blocks} blocks in force")),
+        What::Started { version, blocks } => {
+            printable(&format!("nftrap {version}, {} in force", counted(u64::from(*blocks), "block")))
+        }
         What::Stopped => String::new(),
-        What::TableRestored { blocks } => format!("with {blocks} blocks"),
+        What::TableRestored { blocks } => format!("with {}", counted(u64::from(*blocks), "block")),
     }
 }
 

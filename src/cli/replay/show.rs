@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::plain::counted;
 use crate::replay::Outcome;
 use crate::replay::sides::{Basis, Sides};
 use crate::replay::tally::Offender;
@@ -22,10 +23,10 @@ pub(super) fn text(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     let read = &outcome.read;
     writeln!(
         out,
-        "\n{} of {} packets suspicious, {} offenders, {:.3} seconds",
+        "\n{} of {} packets suspicious, {}, {:.3} seconds",
         outcome.tally.suspicious(),
         read.packets,
-        offenders.len(),
+        counted(u64::try_from(offenders.len()).unwrap_or(u64::MAX), "offender"),
         outcome.length.as_secs_f64(),
     )?;
     for (count, what) in [

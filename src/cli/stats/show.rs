@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Counts;
 use crate::cli::Output;
+use crate::cli::plain::counted;
 use crate::journal::{By, Top};
 
 /// From nearly nothing to all.
@@ -15,7 +16,8 @@ const BAR: u64 = 40;
 
 pub(super) fn text(counts: &Counts, output: Output) -> String {
     let blocks: u64 = counts.slots.iter().sum();
-    let mut text = format!("{blocks} blocks from {} to {}\n", counts.since.to_second(), counts.until.to_second());
+    let mut text =
+        format!("{} from {} to {}\n", counted(blocks, "block"), counts.since.to_second(), counts.until.to_second());
     if blocks == 0 {
         return text;
     }

@@ -51,12 +51,12 @@ queues    3100: 0 waiting, 0 overrun, 0 unsent
           3101: 7 waiting, 0 overrun, 0 unsent
 packets   12,345 judged: 12,000 accepted, 345 dropped, 0 unreadable, 0 lost
 rates     12 packets a second, 1 block a second
-verdict   p50 4 µs, p99 16 µs, at most
-block     p50 32 µs, p99 over 1 s, at most
+verdict   half within 4 µs, 99 % within 16 µs
+block     half within 32 µs, 99 % beyond 1 s
 blocked   17 now, and 2 by operators
 sources   123 of 131,072 remembered
 memory    14.2 MiB
-journal   /var/lib/nftrap/nftrap.db: 1,234 stored, 0 dropped, 3 ms behind
+journal   /var/lib/nftrap/nftrap.db: 1,234 stored, 0 dropped
 ";
     assert_eq!(page(&status(), Output::Plain), expected);
 }
@@ -95,6 +95,17 @@ fn who_only_observes_is_not_told_that_he_is_guarded() {
 fn before_the_first_packet_there_are_no_times() {
     let fresh = Status { verdict_us: Quantiles::default(), ..status() };
     assert!(page(&fresh, Output::Plain).contains("\nverdict   none so far\n"));
+}
+
+#[test]
+fn a_journal_that_lags_is_told_and_one_that_writes_soon_is_not() {
+    let lagging = |lag_ms| {
+        let mut status = status();
+        status.journal.as_mut().unwrap().lag_ms = lag_ms;
+        page(&status, Output::Plain)
+    };
+    assert!(lagging(62_500).ends_with(" 0 dropped, 1m 2s behind\n"));
+    assert!(lagging(1000).ends_with(" 0 dropped\n"));
 }
 
 #[test]

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::held::OPERATOR;
 use crate::cli::plain::{counted, printable, span, time};
 use crate::cli::services::Services;
 use crate::cli::words;
 use crate::control::wire::{Block, Shown};
+use crate::detect::source::Source;
 use crate::event::{Event, Seen};
+use crate::kernel::block_set::set_of;
 
 /// One address's story.
 pub(super) struct Story<'a> {
@@ -21,6 +24,8 @@ pub(super) struct Story<'a> {
     pub(super) runs: bool,
     /// What happened to it, the latest first.
     pub(super) earlier: &'a [Event],
+    /// The daemon's table.
+    pub(super) table: &'a str,
     /// What a command needs to reach the same daemon.
     pub(super) option: String,
 }
@@ -128,22 +133,45 @@ impl Story<'_> {
         [head.to_owned()].into_iter().chain(evidence.iter().map(line)).collect()
     }
 
+    /// Only a daemon can be told to unblock.
+    fn way_out(&self, block: &Block) -> String {
+        match element(block) {
+            Some((set, key)) if !self.runs => {
+                format!("nft delete element inet {} {set} '{{ {key} }}'", self.table)
+            }
+            Some(_) | None => format!("nftrap unblock {}{}", printable(&block.source), self.option),
+        }
+    }
+
     fn what_to_do(&self) -> Vec<String> {
         let Shown { source, state, blocks, .. } = self.shown;
         let (source, option) = (printable(source), &self.option);
         if state == "never blocked" {
             return vec![format!("who is never blocked, and why: nftrap allow list{option}")];
         }
-        let mut lines: Vec<_> = blocks
-            .iter()
-            .map(|block| format!("to end the block:  nftrap unblock {}{option}", printable(&block.source)))
-            .collect();
+        let mut lines: Vec<_> =
+            blocks.iter().map(|block| format!("to end the block:  {}", self.way_out(block))).collect();
+        if !self.runs && !blocks.is_empty() {
+            lines.push(format!(
+                "  (when nftrap starts, its journal sets it again: end it then with nftrap unblock{option})"
+            ));
+        }
         if blocks.is_empty() {
             lines.push(format!("to block it:       nftrap block {source}{option}"));
         }
         lines.push(format!("to never block it: nftrap allow add {source}{option}"));
         lines
     }
+}
+
+/// The element that stands for a block in the kernel, as nft takes it: the set's name, and the key.
+fn element(block: &Block) -> Option<(&'static str, String)> {
+    if block.by == OPERATOR {
+        let v6 = block.source.contains(':');
+        return Some((if v6 { "banned6" } else { "banned4" }, printable(&block.source)));
+    }
+    let source: Source = block.source.parse().ok()?;
+    Some((set_of(&source), source.address().to_string()))
 }
 
 /// As events show it; nothing, where a later daemon shows it otherwise.

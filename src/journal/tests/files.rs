@@ -33,18 +33,36 @@ fn folder_and_file_are_made_and_are_no_business_of_others() {
 }
 
 #[test]
-fn what_others_may_write_is_refused_with_the_remedy() {
+fn what_others_may_write_is_refused_with_another_place_and_nothing_is_left_there() {
     let folder = Folder::new();
     let file = folder.settings().file;
     set_mode(folder.path(), 0o777);
     let refused = refusal(folder.settings());
-    assert!(refused.contains(&format!("chmod go-w {}", folder.path().display())), "{refused}");
+    let told = format!("the journal cannot be in {}: others may write there; choose a folder", folder.path().display());
+    assert!(refused.contains(&told) && !refused.contains("chmod"), "{refused}");
     assert!(!file.exists());
     set_mode(folder.path(), 0o755);
     fs::write(&file, "").unwrap();
     set_mode(&file, 0o660);
     let refused = refusal(folder.settings());
-    assert!(refused.contains(&format!("chmod go-w {}", file.display())), "{refused}");
+    assert!(refused.contains("others may write to it") && !refused.contains("chmod"), "{refused}");
+    assert!(!place::beside(&file, ".lock").exists());
+}
+
+/// Only root can make a file another's.
+#[test]
+fn a_file_of_somebody_else_is_refused_by_his_name_and_nothing_is_left_beside_it() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    let file = folder.settings().file;
+    fs::write(&file, "mine").unwrap();
+    chown(&file, Some(65_534), None).unwrap();
+    let refused = refusal(folder.settings());
+    assert!(refused.ends_with("it belongs to nobody: is it nftrap's? name another file"), "{refused}");
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    assert!(!place::beside(&file, ".lock").exists());
 }
 
 #[test]

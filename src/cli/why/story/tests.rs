@@ -43,7 +43,8 @@ fn past() -> Vec<Event> {
 
 fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
     let services = Services::parse("sunrpc 111/tcp");
-    Story { who: who.parse().unwrap(), shown, runs: true, earlier, option: String::new() }.told(&services)
+    Story { who: who.parse().unwrap(), shown, runs: true, earlier, table: "nftrap", option: String::new() }
+        .told(&services)
 }
 
 #[test]
@@ -148,8 +149,27 @@ fn one_address_of_a_network_is_told_whose_it_is() {
 fn commands_reach_the_instance_that_was_asked() {
     let shown = shown("unknown");
     let who = "198.51.100.2".parse().unwrap();
-    let story = Story { who, shown: &shown, runs: false, earlier: &[], option: " --table other".into() };
+    let option = " --table other".to_owned();
+    let story = Story { who, shown: &shown, runs: false, earlier: &[], table: "other", option };
     assert!(story.told(&Services::default()).contains("nftrap block 198.51.100.2 --table other\n"));
     let at = "2026-11-24T05:55:20Z".parse().unwrap();
     assert_eq!(words::dated(&Event { at, what: What::Stopped }), "2026-11-24T05:55:20Z stopped");
+}
+
+#[test]
+fn without_a_daemon_a_block_ends_by_the_element_that_stands_for_it() {
+    let by_operator = |source: &str| Block { by: "operator".into(), ..block(source) };
+    for (block, element) in [
+        (block("198.51.100.2"), "block4 '{ 198.51.100.2 }'"),
+        (block("2001:db8:a::/64"), "block6net '{ 2001:db8:a:: }'"),
+        (block("2001:db8::1"), "block6 '{ 2001:db8::1 }'"),
+        (by_operator("198.51.100.0/24"), "banned4 '{ 198.51.100.0/24 }'"),
+        (by_operator("2001:db8::/32"), "banned6 '{ 2001:db8::/32 }'"),
+    ] {
+        let shown = Shown { blocks: vec![block], ..shown("blocked") };
+        let who = "198.51.100.2".parse().unwrap();
+        let story = Story { who, shown: &shown, runs: false, earlier: &[], table: "mine", option: String::new() };
+        let text = story.told(&Services::default());
+        assert!(text.contains(&format!("\nto end the block:  nft delete element inet mine {element}\n")), "{text}");
+    }
 }
