@@ -221,7 +221,7 @@ impl Daemon {
         let Entry { prefix, reason, saved } = self.books.allowed().add(entry)?;
         if let Err(refusal) = self.apply_allowed() {
             // As it was; what cannot be taken back now is said when it is read again.
-            let (Ok(()) | Err(_)) = self.books.allowed().replace(before);
+            let (Ok(()) | Err(_)) = self.books.allowed().take_back(before, prefix);
             return Err(refusal);
         }
         let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
@@ -242,9 +242,10 @@ impl Daemon {
     }
 
     fn disallow(&self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
-        let entry = self.books.allowed().remove(prefix)?;
+        let before = self.books.allowed().entries().to_vec();
+        self.books.allowed().remove(prefix)?;
         if let Err(refusal) = self.apply_allowed() {
-            let (Ok(_) | Err(_)) = self.books.allowed().add(entry);
+            let (Ok(()) | Err(_)) = self.books.allowed().take_back(before, prefix);
             return Err(refusal);
         }
         let stored = self.audience.tell_for_good(What::Disallowed { prefix, by });
