@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use log::{error, info, warn};
+use log::{error, warn};
 use sd_notify::NotifyState;
 
 use super::allowed::Allowed;
@@ -31,8 +31,7 @@ impl Daemon {
         match outcome {
             Ok((waiting, mut notes)) => {
                 notes.extend(waiting.iter().map(|key| format!("`{key}` changes with the next restart")));
-                info!(waiting = waiting.join(",").as_str(); "reloaded");
-                let stored = self.audience.tell_for_good(What::Reloaded { waiting, by });
+                let stored = self.tell_change(What::Reloaded { waiting, by });
                 Ok(Changed { done: "the config is read again and in force".to_owned(), stored, notes })
             }
             Err(refusal) => {
