@@ -32,6 +32,7 @@ use crate::report::exporter::Exporter;
 mod allowed;
 mod answers;
 mod audience;
+mod ban;
 mod bans;
 mod blocks;
 mod books;

@@ -1,6 +1,7 @@
 //! Whom operators allowed while the daemon runs, beside the config's list: until it ends, or for good, in a file of lines that the config
 //! could read as well. **Bounded.**
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use log::warn;
 
 use crate::control::server::Refusal;
 use crate::detect::prefixes::Prefixes;
@@ -18,6 +20,9 @@ use crate::journal::give_to_owner_of_folder;
 const MAX_ENTRIES: usize = 4096;
 /// Lines of reasons and all; what is longer we did not write.
 const MAX_FILE: u64 = 4 << 20;
+/// The first line of a new file.
+const HEAD: &str = "# Whom operators allowed for good. `nftrap allow add --save` and `allow remove` change lines here, and so may you: \
+                    `nftrap reload` reads them.\n";
 
 /// One whom an operator allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +34,28 @@ pub(super) struct Entry {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Allowed {
     entries: Vec<Entry>,
     file: Option<PathBuf>,
 }
 
 impl Allowed {
-    /// What `file` has; nothing, if it is not there. What it has that cannot be read is an error: somebody may be blocked who must not be.
+    /// What `file` has; nothing, if it is not there. A line that is no address is said and passed over: to guard nobody would be worse.
     pub(super) fn load(file: Option<PathBuf>) -> io::Result<Self> {
-        let text = file.as_deref().map_or_else(|| Ok(String::new()), read)?;
-        let entries: Result<Vec<_>, _> =
-            text.lines().zip(1..).filter_map(|(line, number)| entry(line, number)).collect();
-        Ok(Self { entries: entries?, file })
+        let Some(path) = &file else { return Ok(Self::default()) };
+        let (entries, bad) = parse(&read(path)?);
+        for number in bad {
+            warn!(file:% = path.display(), line = number; "neither an address nor a prefix: nobody is allowed by this line");
+        }
+        Ok(Self { entries, file })
+    }
+
+    /// The same with the file as it is now, which people may have edited: what it has is saved, and what it had not is gone.
+    pub(super) fn read_again(&self) -> Result<Self, Refusal> {
+        let Some(file) = &self.file else { return Ok(self.clone()) };
+        let (_, of_file) = read_all(file)?;
+        Ok(Self { entries: self.beside(of_file), file: self.file.clone() })
     }
 
     /// All of them.
@@ -57,68 +71,123 @@ impl Allowed {
 
     /// Adds one, or puts it in place of the same one, and says what is there now: who was saved stays so until removed.
     pub(super) fn add(&mut self, mut entry: Entry) -> Result<Entry, Refusal> {
-        entry.saved |= self.entries.iter().any(|known| known.prefix == entry.prefix && known.saved);
-        let mut entries: Vec<_> = self.entries.iter().filter(|known| known.prefix != entry.prefix).cloned().collect();
-        if entries.len() >= MAX_ENTRIES {
+        let known = self.entries.iter().find(|known| known.prefix == entry.prefix);
+        if known.is_none() && self.entries.len() >= MAX_ENTRIES {
             return Err(Refusal::new(
                 format!("operators allowed {MAX_ENTRIES} already"),
                 "put long lists into the config",
             ));
         }
-        entries.push(entry.clone());
-        self.replace(entries).map(|()| entry)
+        entry.saved |= known.is_some_and(|known| known.saved);
+        if entry.saved {
+            self.entries = self.beside(self.rewrite(entry.prefix, Some(&entry))?);
+        } else {
+            self.entries.retain(|known| known.prefix != entry.prefix);
+            self.entries.push(entry.clone());
+        }
+        Ok(entry)
     }
 
     /// Takes one back.
     pub(super) fn remove(&mut self, prefix: IpNet) -> Result<Entry, Refusal> {
-        let (mut gone, kept): (Vec<_>, Vec<_>) = self.entries.iter().cloned().partition(|known| known.prefix == prefix);
-        let entry = gone.pop().ok_or_else(|| {
+        let entry = self.entries.iter().find(|known| known.prefix == prefix).cloned().ok_or_else(|| {
             Refusal::new(
                 format!("no operator allowed {}", plain(&prefix)),
                 "`nftrap allow list` shows who is allowed and by what; the config's list is changed in its file",
             )
         })?;
-        self.replace(kept)?;
+        if entry.saved {
+            self.entries = self.beside(self.rewrite(prefix, None)?);
+        }
+        self.entries.retain(|known| known.prefix != prefix);
         Ok(entry)
     }
 
-    /// Puts these in place of all. First the file: what is said to last must be there.
-    pub(super) fn replace(&mut self, entries: Vec<Entry>) -> Result<(), Refusal> {
-        let saved = |entries: &[Entry]| entries.iter().filter(|entry| entry.saved).cloned().collect::<Vec<_>>();
-        let (before, after) = (saved(&self.entries), saved(&entries));
-        if before != after {
-            let file = self.file.as_deref().ok_or_else(|| {
-                Refusal::new(
-                    "there is no folder to keep it in",
-                    "set [journal] file in the config, or put it into [allow] there",
-                )
-            })?;
-            write(file, &after).map_err(|error| {
-                Refusal::new(
-                    format!("cannot write {}: {error}", file.display()),
-                    "nothing was changed; check the folder",
-                )
-            })?;
-        }
-        self.entries = entries;
-        Ok(())
+    /// Has all as it was `before` what was just done about `prefix`, in the file, too.
+    pub(super) fn take_back(&mut self, before: Vec<Entry>, prefix: IpNet) -> Result<(), Refusal> {
+        let of_it = |entries: &[Entry]| entries.iter().find(|known| known.prefix == prefix && known.saved).cloned();
+        let (was, is) = (of_it(&before), of_it(&self.entries));
+        self.entries = before;
+        if was == is { Ok(()) } else { self.rewrite(prefix, was.as_ref()).map(drop) }
+    }
+
+    /// Those who are allowed until we end, and what the file has.
+    fn beside(&self, of_file: Vec<Entry>) -> Vec<Entry> {
+        let in_file: HashSet<_> = of_file.iter().map(|entry| entry.prefix).collect();
+        let until_we_end =
+            self.entries.iter().filter(|known| !known.saved && !in_file.contains(&known.prefix)).cloned();
+        let until_we_end: Vec<_> = until_we_end.collect();
+        of_file.into_iter().chain(until_we_end).collect()
+    }
+
+    /// Puts `entry` into the file in place of the lines about `prefix`, and says all that it has now: every other line stays as people
+    /// wrote it. A file that we cannot read we do not write either.
+    fn rewrite(&self, prefix: IpNet, entry: Option<&Entry>) -> Result<Vec<Entry>, Refusal> {
+        let file = self.file.as_deref().ok_or_else(|| {
+            Refusal::new(
+                "there is no folder to keep it in",
+                "set [journal] file in the config, or put it into [allow] there",
+            )
+        })?;
+        let (text, _) = read_all(file)?;
+        let text = with_line(&text, prefix, entry);
+        write(file, &text).map_err(|error| {
+            Refusal::new(format!("cannot write {}: {error}", file.display()), "nothing was changed; check the folder")
+        })?;
+        Ok(parse(&text).0)
     }
 }
 
-fn entry(line: &str, number: usize) -> Option<io::Result<Entry>> {
+/// `text` with `entry` instead of what it says about `prefix`.
+fn with_line(text: &str, prefix: IpNet, entry: Option<&Entry>) -> String {
+    let ours = entry.map(|entry| format!("{}  # {}\n", plain(&entry.prefix), entry.reason));
+    let about_others = |line: &&str| !matches!(of_line(line), Some(Ok(known)) if known.prefix == prefix);
+    let head = if text.is_empty() { HEAD } else { "" };
+    let kept = text.lines().filter(about_others).flat_map(|line| [line, "\n"]);
+    [head].into_iter().chain(kept).chain(ours.as_deref()).collect()
+}
+
+/// What the lines say, each prefix once, and the numbers of those that say nothing we know.
+fn parse(text: &str) -> (Vec<Entry>, Vec<usize>) {
+    let (mut entries, mut bad, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+    for (line, number) in text.lines().zip(1..) {
+        match of_line(line) {
+            Some(Ok(entry)) if known.insert(entry.prefix) => entries.push(entry),
+            Some(Ok(_)) | None => {}
+            Some(Err(NoPrefix)) => bad.push(number),
+        }
+    }
+    (entries, bad)
+}
+
+/// A line that is neither an address nor a prefix.
+struct NoPrefix;
+
+fn of_line(line: &str) -> Option<Result<Entry, NoPrefix>> {
     let (prefix, reason) = line.split_once('#').unwrap_or((line, ""));
     let prefix = prefix.trim();
     if prefix.is_empty() {
         return None;
     }
     let read = prefix.parse::<IpNet>().or_else(|_| prefix.parse::<IpAddr>().map(IpNet::from));
-    let wrong =
-        |_| io::Error::new(io::ErrorKind::InvalidData, format!("line {number} is neither an address nor a prefix"));
-    Some(read.map_err(wrong).map(|prefix| Entry {
-        prefix: prefix.trunc(),
-        reason: reason.trim().to_owned(),
-        saved: true,
-    }))
+    let entry = |prefix: IpNet| Entry { prefix: prefix.trunc(), reason: reason.trim().to_owned(), saved: true };
+    Some(read.map(entry).map_err(|_nothing_more_to_say| NoPrefix))
+}
+
+/// The text of `file` and what it says, if we understand every line.
+fn read_all(file: &Path) -> Result<(String, Vec<Entry>), Refusal> {
+    let name = file.display();
+    let text = read(file).map_err(|error| {
+        Refusal::new(format!("cannot read {name}: {error}"), "nothing was changed; mend the file, or move it away")
+    })?;
+    let (entries, bad) = parse(&text);
+    match bad.first() {
+        None => Ok((text, entries)),
+        Some(number) => Err(Refusal::new(
+            format!("{name}, line {number}: this is neither an address nor a prefix"),
+            "nothing was changed; mend that line, or take it out",
+        )),
+    }
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -128,16 +197,12 @@ fn read(file: &Path) -> io::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(error) => return Err(error),
     }
-    read_text(file)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that reads this file")]
-fn read_text(file: &Path) -> io::Result<String> {
-    fs::read_to_string(file)
+    // A letter of another encoding, in a reason, keeps nobody from being allowed.
+    fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Another file in its place, whole or not at all; never through a link that somebody put there.
-fn write(file: &Path, entries: &[Entry]) -> io::Result<()> {
+fn write(file: &Path, text: &str) -> io::Result<()> {
     let fresh = file.with_extension("allow.new");
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -145,10 +210,7 @@ fn write(file: &Path, entries: &[Entry]) -> io::Result<()> {
     }
     let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&fresh)?;
     give_to_owner_of_folder(&out, &fresh)?;
-    writeln!(out, "# Whom operators allowed for good: `nftrap allow add --save` and `allow remove` write this file.")?;
-    for Entry { prefix, reason, .. } in entries {
-        writeln!(out, "{}  # {reason}", plain(prefix))?;
-    }
+    out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&fresh, file)?;
     // The new name is to be on the disk as well; where a folder cannot be synced, it soon is by itself.
@@ -158,92 +220,4 @@ fn write(file: &Path, entries: &[Entry]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("nftrap-allowed-{name}-{}", std::process::id()));
-        let (Ok(()) | Err(_)) = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
-        folder
-    }
-
-    fn allowed(prefix: &str, saved: bool) -> Entry {
-        Entry { prefix: prefix.parse().unwrap(), reason: "ours".into(), saved }
-    }
-
-    #[test]
-    fn what_is_saved_is_there_after_a_restart_and_the_rest_is_not() {
-        let file = folder("saved").join("nftrap.allow");
-        let mut list = Allowed::load(Some(file.clone())).unwrap();
-        list.add(allowed("192.0.2.0/24", true)).unwrap();
-        list.add(allowed("2001:db8::1/128", true)).unwrap();
-        list.add(allowed("198.51.100.7/32", false)).unwrap();
-        let again = Allowed::load(Some(file.clone())).unwrap();
-        assert_eq!(again.entries(), [allowed("192.0.2.0/24", true), allowed("2001:db8::1/128", true)]);
-        list.remove("192.0.2.0/24".parse().unwrap()).unwrap();
-        assert!(list.remove("192.0.2.0/24".parse().unwrap()).unwrap_err().problem.contains("no operator allowed"));
-        assert_eq!(Allowed::load(Some(file)).unwrap().entries(), [allowed("2001:db8::1/128", true)]);
-    }
-
-    #[test]
-    fn what_cannot_be_kept_is_refused_and_nothing_changes() {
-        let mut list = Allowed::load(None).unwrap();
-        assert!(list.add(allowed("192.0.2.1/32", true)).is_err());
-        assert_eq!(list.entries(), []);
-        list.add(allowed("192.0.2.1/32", false)).unwrap();
-        let mut list = Allowed::load(Some("/proc/nothing/nftrap.allow".into())).unwrap();
-        assert!(list.add(allowed("192.0.2.1/32", true)).unwrap_err().problem.contains("cannot write"));
-        assert_eq!(list.entries(), []);
-    }
-
-    #[test]
-    fn who_is_saved_stays_so_until_removed() {
-        let file = folder("stays").join("nftrap.allow");
-        let mut list = Allowed::load(Some(file.clone())).unwrap();
-        list.add(allowed("192.0.2.1/32", true)).unwrap();
-        assert!(list.add(allowed("192.0.2.1/32", false)).unwrap().saved);
-        assert_eq!(Allowed::load(Some(file)).unwrap().entries().len(), 1);
-    }
-
-    #[test]
-    fn what_root_saves_in_the_services_folder_is_the_services() {
-        let folder = folder("owner");
-        // Only root can give a folder away.
-        if std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).is_err() {
-            return;
-        }
-        let file = folder.join("nftrap.allow");
-        Allowed::load(Some(file.clone())).unwrap().add(allowed("192.0.2.1/32", true)).unwrap();
-        assert_eq!(std::os::unix::fs::MetadataExt::uid(&fs::metadata(file).unwrap()), 65_534);
-    }
-
-    #[test]
-    fn a_link_is_replaced_and_not_followed() {
-        let folder = folder("link");
-        let (file, other) = (folder.join("nftrap.allow"), folder.join("other"));
-        fs::write(&other, "mine").unwrap();
-        for name in ["nftrap.allow", "nftrap.allow.new"] {
-            std::os::unix::fs::symlink(&other, folder.join(name)).unwrap();
-        }
-        let mut list = Allowed { entries: Vec::new(), file: Some(file.clone()) };
-        list.add(allowed("192.0.2.1/32", true)).unwrap();
-        assert_eq!(fs::read(&other).unwrap(), b"mine");
-        assert!(fs::symlink_metadata(file).unwrap().is_file());
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_an_error_with_its_line() {
-        let file = folder("nonsense").join("nftrap.allow");
-        fs::write(&file, "# all well\n192.0.2.1 # one\nnonsense\n").unwrap();
-        assert!(Allowed::load(Some(file)).unwrap_err().to_string().contains("line 3"));
-    }
-
-    #[test]
-    fn the_configs_list_and_the_operators_are_one() {
-        let mut list = Allowed::default();
-        list.add(allowed("192.0.2.0/24", false)).unwrap();
-        let both = list.with(&Prefixes::new(&["2001:db8::/32".parse().unwrap()]));
-        assert!(both.contains("192.0.2.9".parse().unwrap()) && both.contains("2001:db8::9".parse().unwrap()));
-    }
-}
+mod tests;

@@ -192,7 +192,8 @@ impl Answers {
         self.exempt().into_iter().find(|(address, _)| *address == who).map(|(_, why)| words(why).to_owned())
     }
 
-    fn exempt(&self) -> Vec<(IpAddr, surroundings::Why)> {
+    /// Whom this host needs, unless the config has only the allow list spared.
+    pub(super) fn exempt(&self) -> Vec<(IpAddr, surroundings::Why)> {
         match self.books.config().exempt {
             Exempt::Automatic => surroundings::exempt(),
             Exempt::AllowListOnly => Vec::new(),
@@ -245,7 +246,7 @@ impl Answers {
 }
 
 /// What this host needs somebody for.
-const fn words(why: surroundings::Why) -> &'static str {
+pub(super) const fn words(why: surroundings::Why) -> &'static str {
     match why {
         surroundings::Why::OwnAddress => "an address of this host",
         surroundings::Why::DefaultGateway => "the default gateway",

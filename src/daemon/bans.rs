@@ -36,8 +36,8 @@ impl Bans {
         self.0.iter().filter(move |ban| ban.until.is_none_or(|until| until > now))
     }
 
-    /// Adds one, in place of those that it covers. One that lasts longer is never made shorter by the way.
-    pub(super) fn add(&mut self, now: Wall, ban: Ban) -> Result<(), Refusal> {
+    /// Adds one, in place of those that it covers, and returns these. One that lasts longer is never made shorter by the way.
+    pub(super) fn add(&mut self, now: Wall, ban: Ban) -> Result<Vec<Ban>, Refusal> {
         self.tidy(now);
         if let Some(wider) =
             self.0.iter().find(|known| known.prefix.contains(&ban.prefix) && known.prefix != ban.prefix)
@@ -61,7 +61,8 @@ impl Bans {
                 format!("unblock {longer} first, or block for longer"),
             ));
         }
-        let kept: Vec<_> = self.0.iter().filter(|known| !ban.prefix.contains(&known.prefix)).cloned().collect();
+        let (replaced, kept): (Vec<_>, Vec<_>) =
+            self.0.iter().cloned().partition(|known| ban.prefix.contains(&known.prefix));
         if kept.len() >= MAX_BANS {
             return Err(Refusal::new(
                 format!("there are {MAX_BANS} blocks by operators already"),
@@ -70,7 +71,7 @@ impl Bans {
         }
         self.0 = kept;
         self.0.push(ban);
-        Ok(())
+        Ok(replaced)
     }
 
     /// Takes away all that lie in `prefix`, and returns them. One that reaches beyond is refused, for part of it would stay.

@@ -114,7 +114,7 @@ impl Memory {
         let (sources, others) = standing.sources.into_iter().partition::<Vec<_>, _>(|of| has_our_length(of, config));
         for StandingSource { source, until, .. } in others {
             // It is refused where an operator's block holds it already.
-            let (Ok(()) | Err(_)) = bans.add(now, Ban::of_another_length(source, until));
+            let (Ok(_) | Err(_)) = bans.add(now, Ban::of_another_length(source, until));
         }
         let left = |source: StandingSource| (source.source, source.until.since(now));
         let mut blocks: Vec<_> = sources.into_iter().map(left).collect();
@@ -141,7 +141,7 @@ impl Memory {
                 let until = left.map(|left| now.plus(left));
                 let ban = Ban { prefix: *prefix, until, reason: String::new() };
                 // What it reaches beyond is in the journal, and lasts longer.
-                let (Ok(()) | Err(_)) = self.bans.add(now, ban);
+                let (Ok(_) | Err(_)) = self.bans.add(now, ban);
             }
         }
     }

@@ -5,30 +5,22 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use ipnet::IpNet;
+use log::info;
 
 use super::Daemon;
 use super::allowed::Entry;
 use super::answers::Order;
+use super::ban::few;
 use super::bans::Ban;
 use super::policy::Policy;
-use crate::config::Mode;
 use crate::control::server::Refusal;
 use crate::control::wire::{Changed, MAX_REASON, Request};
 use crate::detect::source::Source;
 use crate::event::{Operator, Wall, What, plain};
-use crate::kernel::clock::wall;
 use crate::kernel::dump::{self, DumpError, Element};
 use crate::kernel::nft::{self, NftError};
 use crate::kernel::ruleset::Banned;
 
-/// Whoever blocks more than one of 256 of all addresses has mistyped a length.
-const WIDEST_V4: u8 = 8;
-/// As much of IPv6: no registry gives more to anybody.
-const WIDEST_V6: u8 = 16;
-/// More names in one note nobody reads.
-const NAMED: usize = 5;
-/// Longer is for ever.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The writer looks twenty times a second, and a log that nobody reads does not hold it up.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -57,52 +49,10 @@ impl Daemon {
         }
     }
 
-    fn ban(&self, prefix: IpNet, seconds: Option<u64>, reason: String, by: Operator) -> Result<Changed, Refusal> {
-        check_reason(&reason)?;
-        let widest = if prefix.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
-        if prefix.prefix_len() < widest {
-            return Err(Refusal::new(
-                format!("{prefix} is more of the Internet than anybody scans from"),
-                format!("block networks of at least /{widest}; for whole families, write a rule of your own"),
-            ));
-        }
-        if self.shared.policy.load().rules.allow.covers(prefix) {
-            let remedy = "take it off the allow list first: `nftrap allow list` shows what put it there";
-            return Err(Refusal::new(format!("{} is on the allow list", plain(&prefix)), remedy));
-        }
-        let lasts = seconds.map(Duration::from_secs).map(|lasts| lasts.clamp(Duration::from_secs(1), LONGEST));
-        let now = self.shared.clock.steady();
-        let ban = Ban { prefix, until: lasts.map(|lasts| now.plus(lasts)), reason: reason.clone() };
-        let mut bans = self.books.bans().clone();
-        bans.add(now, ban)?;
-        self.enforce(&bans)?;
-        *self.books.bans() = bans;
-        let until = lasts.map(|lasts| wall().plus(lasts));
-        let stored = self.audience.tell_for_good(What::OperatorBlocked { prefix, until, reason, by });
-        let how_long = lasts.map_or_else(
-            || "until it is unblocked".to_owned(),
-            |lasts| format!("for {}", humantime::format_duration(lasts)),
-        );
-        let mut notes: Vec<_> = self.spared(prefix).collect();
-        if self.books.config().mode == Mode::Observe {
-            notes.push("nftrap only observes: nothing is dropped until its mode is enforce".to_owned());
-        }
-        Ok(Changed { done: format!("{} is blocked {how_long}", plain(&prefix)), stored, notes })
-    }
-
-    /// Who in `prefix` stays reachable even so.
-    fn spared(&self, prefix: IpNet) -> impl Iterator<Item = String> {
-        let policy = self.shared.policy.load();
-        let (allowed, exempt) = (policy.rules.allow.within(prefix), policy.surroundings.exempt.within(prefix));
-        let allowed =
-            allowed.into_iter().map(|net| format!("{} is on the allow list, and stays reachable", plain(&net)));
-        let exempt =
-            exempt.into_iter().map(|net| format!("{}: this host depends on it, and it stays reachable", plain(&net)));
-        allowed.chain(exempt)
-    }
-
-    fn enforce(&self, bans: &super::bans::Bans) -> Result<(), Refusal> {
-        nft::ban(&self.books.config().table, &banned(bans, self.shared.clock.steady())).map_err(refuse)
+    /// Tells of an operator's change: in the log, and to all others. Whether the journal has it for good.
+    pub(super) fn tell_change(&self, what: What) -> bool {
+        log_change(&what);
+        self.audience.tell_for_good(what)
     }
 
     fn unblock(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
@@ -133,7 +83,7 @@ impl Daemon {
         // A network that holds it was let go as a whole.
         let whole =
             sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&prefix)).unwrap_or(prefix);
-        let stored = self.audience.tell_for_good(What::Unblocked { prefix: whole, by });
+        let stored = self.tell_change(What::Unblocked { prefix: whole, by });
         Ok(Changed { done: what, stored, notes: Vec::new() })
     }
 
@@ -204,7 +154,7 @@ impl Daemon {
         self.books.bans().clear();
         self.catch_up();
         self.audience.evidence.forget_all();
-        let stored = self.audience.tell_for_good(What::UnblockedAll { by });
+        let stored = self.tell_change(What::UnblockedAll { by });
         Ok(Changed {
             done: format!("{count} blocks are ended, and what anybody did is forgotten"),
             stored,
@@ -225,19 +175,16 @@ impl Daemon {
         let Entry { prefix, reason, saved } = self.books.allowed().add(entry)?;
         if let Err(refusal) = self.apply_allowed() {
             // As it was; what cannot be taken back now is said when it is read again.
-            let (Ok(()) | Err(_)) = self.books.allowed().replace(before);
+            let (Ok(()) | Err(_)) = self.books.allowed().take_back(before, prefix);
             return Err(refusal);
         }
         let freed = self.sources_in(prefix)?.into_iter().filter(|source| prefix.contains(&IpNet::from(*source)));
         let freed: Vec<_> = freed.collect();
         self.let_go(freed.iter().copied());
-        let stored = self.audience.tell_for_good(What::Allowed { prefix, reason, saved, by });
+        let stored = self.tell_change(What::Allowed { prefix, reason, saved, by });
         let mut notes = Vec::new();
         if !freed.is_empty() {
-            let names = freed.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let more = freed.len().saturating_sub(NAMED);
-            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(format!("not blocked any more: {names}{rest}"));
+            notes.push(format!("not blocked any more: {}", few(freed.iter().map(ToString::to_string))));
         }
         if !saved {
             notes.push("until nftrap ends: with --save it is kept".to_owned());
@@ -246,12 +193,13 @@ impl Daemon {
     }
 
     fn disallow(&self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
-        let entry = self.books.allowed().remove(prefix)?;
+        let before = self.books.allowed().entries().to_vec();
+        self.books.allowed().remove(prefix)?;
         if let Err(refusal) = self.apply_allowed() {
-            let (Ok(_) | Err(_)) = self.books.allowed().add(entry);
+            let (Ok(()) | Err(_)) = self.books.allowed().take_back(before, prefix);
             return Err(refusal);
         }
-        let stored = self.audience.tell_for_good(What::Disallowed { prefix, by });
+        let stored = self.tell_change(What::Disallowed { prefix, by });
         let mut notes = Vec::new();
         if self.shared.policy.load().rules.allow.contains(prefix.addr()) {
             notes.push("the allow list has it even so, by another entry: see `nftrap allow list`".to_owned());
@@ -271,6 +219,46 @@ impl Daemon {
     }
 }
 
+fn log_change(what: &What) {
+    match what {
+        What::OperatorBlocked { prefix, until, by, .. } => {
+            let until = until.map_or_else(|| "forever".to_owned(), |until| until.to_string());
+            info!(prefix = plain(prefix).as_str(), until = until.as_str(), by = who(by).as_str(); "operator blocked");
+        }
+        What::Unblocked { prefix, by } => {
+            info!(prefix = plain(prefix).as_str(), by = who(by).as_str(); "operator unblocked");
+        }
+        What::UnblockedAll { by } => info!(by = who(by).as_str(); "operator unblocked all"),
+        What::Allowed { prefix, saved, by, .. } => {
+            info!(prefix = plain(prefix).as_str(), saved = *saved, by = who(by).as_str(); "operator allowed");
+        }
+        What::Disallowed { prefix, by } => {
+            info!(prefix = plain(prefix).as_str(), by = who(by).as_str(); "operator took back what was allowed");
+        }
+        What::Reloaded { waiting, by } => {
+            let by = by.as_ref().map_or_else(|| "signal".to_owned(), who);
+            let (waiting, by) = (waiting.join(","), by.as_str());
+            if waiting.is_empty() {
+                info!(by; "reloaded");
+            } else {
+                info!(waiting = waiting.as_str(), by; "reloaded");
+            }
+        }
+        What::Blocked(_)
+        | What::WouldBlock(_)
+        | What::NotBlocked { .. }
+        | What::ReloadRefused { .. }
+        | What::Started { .. }
+        | What::Stopped
+        | What::TableRestored { .. } => {}
+    }
+}
+
+/// An operator, by name where the system has one.
+fn who(by: &Operator) -> String {
+    by.name.clone().unwrap_or_else(|| by.uid.to_string())
+}
+
 /// Operators' blocks as the kernel takes them.
 pub(super) fn banned(bans: &super::bans::Bans, now: Wall) -> Vec<Banned> {
     let left = |ban: &Ban| Banned { prefix: ban.prefix, left: ban.until.map(|until| until.since(now)) };
@@ -282,7 +270,7 @@ pub(super) fn refuse(error: NftError) -> Refusal {
     Refusal::new(format!("nothing was changed: {error}"), "`nftrap doctor` looks for the cause")
 }
 
-fn check_reason(reason: &str) -> Result<(), Refusal> {
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.chars().count() > MAX_REASON {
         return Err(Refusal::new(
             format!("the reason is longer than {MAX_REASON} characters"),

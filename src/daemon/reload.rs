@@ -1,12 +1,14 @@
 //! Another config, while packets come: everything but what is laid down when queues and files are opened. Blocks, queued packets and the
 //! scan table stay. What is wrong with it is said, and the old one stays in force.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use log::{error, info, warn};
+use log::{error, warn};
 use sd_notify::NotifyState;
 
+use super::allowed::Allowed;
 use super::orders::{banned, refuse};
 use super::policy::{self, Policy};
 use super::start::host;
@@ -29,8 +31,7 @@ impl Daemon {
         match outcome {
             Ok((waiting, mut notes)) => {
                 notes.extend(waiting.iter().map(|key| format!("`{key}` changes with the next restart")));
-                info!(waiting = waiting.join(",").as_str(); "reloaded");
-                let stored = self.audience.tell_for_good(What::Reloaded { waiting, by });
+                let stored = self.tell_change(What::Reloaded { waiting, by });
                 Ok(Changed { done: "the config is read again and in force".to_owned(), stored, notes })
             }
             Err(refusal) => {
@@ -49,9 +50,11 @@ impl Daemon {
         })?;
         let fresh = read(path)?;
         let old = self.books.config();
-        let (waiting, notes) = (waiting(&old, &fresh), notes(&old, &fresh));
+        let operators = self.books.allowed().read_again()?;
+        let (waiting, mut notes) = (waiting(&old, &fresh), notes(&old, &fresh));
+        notes.extend(edited(&self.books.allowed(), &operators));
         let fresh = in_force(&old, fresh);
-        let allow = self.books.allowed().with(&fresh.allow);
+        let allow = operators.with(&fresh.allow);
         let around = policy::surroundings(&fresh);
         let room = self.books.health().room.unwrap_or(u32::MAX).min(fresh.block.max);
         let policy = Policy::of(&fresh, self.shared.uptime, room, allow.clone(), around);
@@ -66,6 +69,7 @@ impl Daemon {
         }
         self.guard.settled();
         self.shared.policy.store(Arc::new(policy));
+        *self.books.allowed() = operators;
         self.adopt(orphans);
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
@@ -168,6 +172,17 @@ fn notes(old: &Config, fresh: &Config) -> Vec<String> {
     let gone = old.allow.nets().filter(|net| !fresh.allow.covers(*net)).count();
     let allow = (gone > 0).then(|| format!("{gone} entries of [allow] are gone"));
     mode.into_iter().chain(allow).collect()
+}
+
+/// Whom people allowed, or do not any more, in the file of those whom operators allowed for good.
+fn edited(old: &Allowed, fresh: &Allowed) -> Option<String> {
+    let beyond = |some: &Allowed, others: &Allowed| {
+        let known: HashSet<_> = others.entries().iter().map(|entry| entry.prefix).collect();
+        some.entries().iter().filter(|entry| !known.contains(&entry.prefix)).count()
+    };
+    let (new, gone) = (beyond(fresh, old), beyond(old, fresh));
+    (new > 0 || gone > 0)
+        .then(|| format!("of those whom operators allowed for good, {new} are new and {gone} are gone"))
 }
 
 /// Who started us may want to know; where nobody does, nothing is sent.
