@@ -1,6 +1,6 @@
-//! Serves the numbers as HTTP, for Prometheus: at a loopback address or a Unix socket. **Bounded:** one client after the other, and each
-//! has two seconds in all and 8 KiB for its request; who wants more is cut off. Own lines, for `tiny_http` bounds neither, and takes
-//! as many threads as there are clients.
+//! Serves the numbers as HTTP, for Prometheus: at a loopback address or a Unix socket. **Bounded:** a few clients at once, each of which
+//! has two seconds in all and 8 KiB for its request; who wants more is cut off, and whoever is silent makes room for the next. Own lines,
+//! for `tiny_http` bounds neither, and takes as many threads as there are clients.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,12 +18,13 @@ use super::metrics::Numbers;
 use crate::config::MetricsAddress;
 
 mod client;
+mod clients;
 mod request;
 mod socket_file;
 #[cfg(test)]
 mod tests;
 
-use client::Client;
+use clients::Clients;
 use socket_file::SocketFile;
 
 /// Out of descriptors, most often: some may be free after this.
@@ -107,9 +108,10 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, ExporterError> {
 
 #[expect(clippy::disallowed_methods, reason = "see `RECOVERY`")]
 fn accept(door: &Door, numbers: &Arc<Source>) {
+    let mut clients = Clients::default();
     while !door.closed.load(Ordering::Acquire) {
         match accept_with(&door.listener, SocketFlags::CLOEXEC) {
-            Ok(stream) => Client::new(stream).serve(&**numbers),
+            Ok(stream) => clients.serve(stream, numbers),
             Err(_) if door.closed.load(Ordering::Acquire) => {}
             Err(error) => {
                 debug!(error:%; "cannot take a reader of metrics");

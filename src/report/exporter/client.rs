@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::io::ioctl_fionread;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
@@ -19,11 +21,24 @@ const CHUNK: usize = 2048;
 pub(super) struct Client {
     stream: OwnedFd,
     clock: Clock,
+    /// It said something that was read.
+    spoke: AtomicBool,
 }
 
 impl Client {
     pub(super) fn new(stream: OwnedFd) -> Self {
-        Self { stream, clock: Clock::start() }
+        Self { stream, clock: Clock::start(), spoke: AtomicBool::new(false) }
+    }
+
+    /// Whether it has said nothing yet, read or unread.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.spoke.load(Ordering::Acquire) && ioctl_fionread(&self.stream).unwrap_or(0) == 0
+    }
+
+    /// Ends whatever it is waited for.
+    pub(super) fn cut_off(&self) {
+        // Where it cannot be shut down, it is gone.
+        let (Ok(()) | Err(_)) = shutdown(&self.stream, Shutdown::Both);
     }
 
     /// Answers one request. A client that goes away, or does not read, has no answer: that is its own affair.
@@ -43,7 +58,10 @@ impl Client {
             match self.read(&mut chunk) {
                 Ok(0) if head.is_empty() => return None,
                 Ok(0) => return Some(request::Asked::Nonsense),
-                Ok(length) => head.extend_from_slice(chunk.get(..length)?),
+                Ok(length) => {
+                    self.spoke.store(true, Ordering::Release);
+                    head.extend_from_slice(chunk.get(..length)?);
+                }
                 Err(error) if is_late(&error) => return Some(request::Asked::TooSlow),
                 Err(_) => return None,
             }
