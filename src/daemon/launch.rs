@@ -23,6 +23,7 @@ use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
+use crate::kernel::facts::knows_group;
 use crate::kernel::nft;
 use crate::report::events_file::{self, EventsFile};
 use crate::report::exporter::{self, Exporter};
@@ -104,6 +105,9 @@ impl Daemon {
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole.to_string();
         announce(&config, method, self.blocks);
+        if let Some(problem) = no_group(&config) {
+            warn!("{problem}");
+        }
         let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
         self.audience.tell(What::Started { version, blocks });
         Ok(())
@@ -127,6 +131,14 @@ pub(super) fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
     let file = config.allow_file();
     let name = file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
     Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
+}
+
+/// What is wrong with the group that may ask. It is no reason not to guard the host.
+pub(super) fn no_group(config: &Config) -> Option<String> {
+    let group = config.control.group.as_deref()?;
+    let problem =
+        || format!("there is no group `{group}`, which [control] names: nobody but root and our own user may ask");
+    (knows_group(group) == Some(false)).then(problem)
 }
 
 /// What cannot be had is said; it does not keep us from blocking.
