@@ -119,6 +119,7 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         upkeep::unit(facts),
         upkeep::folder(facts, config),
         upkeep::journal(facts, config),
+        upkeep::untold(facts),
         upkeep::group(facts, config),
         upkeep::clock(facts),
     ];

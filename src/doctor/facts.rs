@@ -53,6 +53,8 @@ pub struct Facts {
     pub queue_numbers: Option<(u16, u16)>,
     /// Whether the system knows the group that may ask; nothing where none is named, or that cannot be told.
     pub group_known: Option<bool>,
+    /// What the daemon that runs says it cannot tell others of, though its config wants that.
+    pub untold: Vec<String>,
     /// What the daemon that runs says is wrong with its journal.
     pub journal_problem: Option<String>,
 }

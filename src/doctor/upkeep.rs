@@ -72,6 +72,17 @@ pub(super) fn journal(facts: &Facts, config: &Config) -> Check {
     }
 }
 
+/// Whether other programs get what the config promises them.
+pub(super) fn untold(facts: &Facts) -> Check {
+    const NAME: &str = "events file and metrics";
+    if facts.untold.is_empty() {
+        return Check::ok(NAME, "nothing is said to be wrong with them");
+    }
+    let finding = format!("of the nftrap that runs: {}", facts.untold.join("; "));
+    let remedy = "mend that: for the events file nftrap tries again twice a minute, for metrics when it is restarted";
+    Check::warning(NAME, finding, remedy)
+}
+
 /// Whether there is the group that may ask.
 pub(super) fn group(facts: &Facts, config: &Config) -> Check {
     const NAME: &str = "group that may ask";
@@ -155,6 +166,13 @@ mod tests {
         let facts = Facts { journal_problem: Some(String::from("cannot write")), ..Facts::default() };
         assert_eq!(journal(&facts, &Config::default()).state, State::Warning);
         assert_eq!(journal(&Facts::default(), &Config::default()).state, State::Ok);
+    }
+
+    #[test]
+    fn what_other_programs_do_not_get_is_warned_of() {
+        let facts = Facts { untold: vec![String::from("no metrics are served")], ..Facts::default() };
+        assert_eq!(untold(&facts).state, State::Warning);
+        assert_eq!(untold(&Facts::default()).state, State::Ok);
     }
 
     #[test]
