@@ -77,6 +77,7 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
+        self.open_events_file();
         Ok((waiting, notes))
     }
 

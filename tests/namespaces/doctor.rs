@@ -204,6 +204,7 @@ fn what_waits_for_a_restart_or_cannot_be_had_is_a_warning_with_a_remedy() {
         assert!(found.1.lines().any(|line| is_it(&line)), "no {name} ({words}):\n{}", found.1);
     }
     std::fs::create_dir(&folder).expect("make the folder");
+    desk.done("reload"); // it tries by itself as well, twice a minute
     daemon.wait_for_line("events are written from now on");
     desk.done("block 10.8.1.1");
     wait_until("the event is in the file", || {
