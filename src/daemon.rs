@@ -65,6 +65,8 @@ const TICKS_TO_GO: u32 = 5;
 const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// A service that stops has listened for a minute before, or was asked.
 const TICKS_PER_REFRESH: u32 = 600;
+/// A folder that is not there yet is soon made by somebody.
+const TICKS_PER_EVENTS_FILE: u32 = 300;
 /// Addresses, routes and sessions change seldom.
 const TICKS_PER_LOOK_AROUND: u32 = 50;
 
@@ -194,6 +196,9 @@ impl Daemon {
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
+            }
+            if tick.is_multiple_of(TICKS_PER_EVENTS_FILE) {
+                self.open_events_file();
             }
             self.listen_again(instance)?;
             if tick.is_multiple_of(TICKS_PER_REFRESH) {

@@ -96,10 +96,11 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         }),
         Listing::NotSeen(unseen) => Err(unseen.clone()),
     };
+    let running = guard::in_force(facts, config);
     let mut checks = vec![
         guard::daemon(facts, config),
-        guard::table(facts, config, ruleset.as_ref()),
-        guard::queues(facts, config),
+        guard::table(facts, &running, ruleset.as_ref()),
+        guard::waiting(guard::queues(facts, &running), config, &running),
         system::right(facts),
         system::kernel(facts),
         system::nft(facts),
@@ -107,7 +108,7 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         neighbours::before_us(config, ruleset.as_ref()),
         neighbours::untracked(config, ruleset.as_ref()),
         neighbours::flush(facts),
-        neighbours::other_queues(facts, config),
+        neighbours::other_queues(facts, &running),
         neighbours::firewalls(facts, ruleset.as_ref()),
         system::conntrack(facts),
         system::late_flows(facts),
@@ -118,6 +119,8 @@ pub fn examine(facts: &Facts, config: &Config) -> Report {
         upkeep::unit(facts),
         upkeep::folder(facts, config),
         upkeep::journal(facts, config),
+        upkeep::untold(facts),
+        upkeep::group(facts, config),
         upkeep::clock(facts),
     ];
     checks.sort_by_key(|check| Reverse(check.state));

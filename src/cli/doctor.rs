@@ -30,7 +30,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return super::complain(&problems.to_string()),
     };
-    let facts = Facts { journal_problem: journal_problem(&config.table), ..facts::collect(&config) };
+    let status = status(&config.table);
+    let facts = Facts {
+        queue_numbers: status.as_ref().map(|status| status.queue_numbers),
+        untold: status.as_ref().map(|status| status.untold.clone()).unwrap_or_default(),
+        journal_problem: status.and_then(|status| status.journal?.problem),
+        ..facts::collect(&config)
+    };
     let report = doctor::examine(&facts, &config);
     let answer =
         if arguments.json { serde_json::to_string(&report).map(|json| json + "\n") } else { Ok(text(&report)) };
@@ -44,14 +50,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 /// A daemon that is well answers within milliseconds; one that hangs is what other checks find out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the daemon says is wrong with its journal. Whether one runs, and may be asked, other checks find out.
-fn journal_problem(table: &str) -> Option<String> {
+/// What the daemon says of itself. Whether one runs, and may be asked, other checks find out.
+fn status(table: &str) -> Option<Status> {
     let (tell, told) = bounded(1);
     let table = table.to_owned();
     // It ends with us, if it waits in vain.
     thread::spawn(move || tell.send(ask::one(&table, &Request::Status)));
     let answer = told.recv_timeout(PATIENCE).ok()?.ok()?;
-    ask::read::<Status>(&answer).ok()?.journal?.problem
+    ask::read::<Status>(&answer).ok()
 }
 
 /// One line a check, and what to do below it; at the end, for who reads the end first, how many there are of what.

@@ -144,6 +144,9 @@ pub struct Status {
     pub memory_bytes: u64,
     /// The journal; nothing, if there is none.
     pub journal: Option<JournalStatus>,
+    /// What the config wants told, and cannot be: of the events file, and of the metrics.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
 }
 
 /// Packets and blocks a second, over the last few seconds.

@@ -2,7 +2,7 @@
 //! channel of its own: nobody here is waited for, but the journal by operators who want to know that it has their change.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,8 +23,8 @@ pub(super) struct Audience {
     pub(super) evidence: Evidence,
     pub(super) hub: Hub,
     journal: Option<Desk>,
-    /// The file of events.
-    pub(super) file: Option<Events>,
+    /// The file of events; it may be had only later.
+    pub(super) file: OnceLock<Events>,
 }
 
 /// The way to the journal.
@@ -36,6 +36,7 @@ pub(super) struct Desk {
 
 impl Audience {
     pub(super) fn new(journal: Option<Desk>, file: Option<Events>) -> Self {
+        let file = file.map_or_else(OnceLock::new, OnceLock::from);
         Self { journal, file, ..Self::default() }
     }
 
@@ -72,7 +73,7 @@ impl Audience {
 
     fn publish(&self, event: &Event) {
         self.hub.tell(Wants::Events, || json(event));
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.get() {
             file.tell(json(event));
         }
     }

@@ -33,12 +33,29 @@ pub(super) struct Health {
     pub(super) rates: Rates,
     /// So many blocks fit into the kernel's sets, if they are smaller than the config wants.
     pub(super) room: Option<u32>,
+    /// Why no events are written, though the config names a file.
+    pub(super) no_events: Option<String>,
+    /// Why no metrics are served, though the config names an address.
+    pub(super) no_metrics: Option<String>,
+}
+
+impl Health {
+    /// What the config wants told, and cannot be.
+    pub(super) fn untold(&self) -> Vec<String> {
+        self.no_events.iter().chain(&self.no_metrics).cloned().collect()
+    }
 }
 
 impl Books {
     pub(super) fn new(config: Config, path: Option<PathBuf>, since: Wall, allowed: Allowed, bans: Bans) -> Self {
-        let health =
-            Health { protection: "not yet".to_owned(), method: Method::Native, rates: Rates::default(), room: None };
+        let health = Health {
+            protection: "not yet".to_owned(),
+            method: Method::Native,
+            rates: Rates::default(),
+            room: None,
+            no_events: None,
+            no_metrics: None,
+        };
         Self {
             config: ArcSwap::from_pointee(config),
             path,

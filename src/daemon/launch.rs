@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::bounded;
-use log::warn;
+use log::{info, warn};
 
 use super::allowed::Allowed;
 use super::answers::Answers;
@@ -23,6 +23,7 @@ use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
+use crate::kernel::facts::knows_group;
 use crate::kernel::nft;
 use crate::report::events_file::{self, EventsFile};
 use crate::report::exporter::{self, Exporter};
@@ -54,7 +55,7 @@ impl Daemon {
         let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
-        let events = start_events_file(&config_report);
+        let events = said(start_events_file(&config_report), &mut books.health().no_events);
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
@@ -76,7 +77,7 @@ impl Daemon {
         let (watched, looked_at, counted) = (Arc::clone(&shared), Arc::clone(&books), counters.clone());
         // It ends by itself, within a beat of all others.
         drop(spawn("pulse", move || pulse::run(&watched, &looked_at, &counted))?);
-        let exporter = start_exporter(&config_report, &answers);
+        let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
         let blocks = opened.blocks;
         Ok(Self {
             events,
@@ -105,9 +106,25 @@ impl Daemon {
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole.to_string();
         announce(&config, method, self.blocks);
+        if let Some(problem) = no_group(&config) {
+            warn!("{problem}");
+        }
         let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
         self.audience.tell(What::Started { version, blocks });
         Ok(())
+    }
+
+    /// Tries again for the events file, where there is none that is wanted.
+    pub(super) fn open_events_file(&mut self) {
+        if self.books.health().no_events.is_none() {
+            return;
+        }
+        if let Some(Ok(events)) = start_events_file(&self.books.config().report) {
+            let (Ok(()) | Err(_)) = self.audience.file.set(events.events());
+            self.events = Some(events);
+            self.books.health().no_events = None;
+            info!("events are written from now on");
+        }
     }
 
     /// Answers operators.
@@ -130,18 +147,29 @@ pub(super) fn allowed(config: &Config) -> Result<Allowed, DaemonError> {
     Allowed::load(file).map_err(|source| DaemonError::Allowed { file: name, source })
 }
 
-/// What cannot be had is said; it does not keep us from blocking.
-fn start_events_file(report: &Report) -> Option<EventsFile> {
-    let started = events_file::start(report.events.as_deref()?);
-    started.inspect_err(|error| warn!("no events are written: {}", with_causes(error))).ok()
+/// What is wrong with the group that may ask. It is no reason not to guard the host.
+pub(super) fn no_group(config: &Config) -> Option<String> {
+    let group = config.control.group.as_deref()?;
+    let problem =
+        || format!("there is no group `{group}`, which [control] names: nobody but root and our own user may ask");
+    (knows_group(group) == Some(false)).then(problem)
 }
 
-/// Likewise.
-fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Exporter> {
+/// What cannot be had is said, and remembered as `untold`; it does not keep us from blocking.
+fn said<T>(started: Option<Result<T, String>>, untold: &mut Option<String>) -> Option<T> {
+    started?.inspect_err(|problem| warn!("{problem}")).map_err(|problem| *untold = Some(problem)).ok()
+}
+
+fn start_events_file(report: &Report) -> Option<Result<EventsFile, String>> {
+    let started = events_file::start(report.events.as_deref()?);
+    Some(started.map_err(|error| format!("no events are written: {}", with_causes(&error))))
+}
+
+fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Exporter, String>> {
     let answers = Arc::clone(answers);
     let numbers = Arc::new(move || numbers::numbers(&answers));
     let started = exporter::serve(report.metrics.as_ref()?, numbers);
-    started.inspect_err(|error| warn!("no metrics are served: {}", with_causes(error))).ok()
+    Some(started.map_err(|error| format!("no metrics are served: {}", with_causes(&error))))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {

@@ -40,7 +40,7 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
         max_sources: count(shared.table.room()),
         memory_bytes: process::resident_bytes(),
         journal,
-        events_unwritten: audience.file.as_ref().map(crate::report::events_file::Events::unwritten),
+        events_unwritten: audience.file.get().map(crate::report::events_file::Events::unwritten),
     }
 }
 

@@ -9,6 +9,7 @@ use log::{error, warn};
 use sd_notify::NotifyState;
 
 use super::allowed::Allowed;
+use super::launch::no_group;
 use super::orders::{banned, refuse};
 use super::policy::{self, Policy};
 use super::start::host;
@@ -53,6 +54,8 @@ impl Daemon {
         let operators = self.books.allowed().read_again()?;
         let (waiting, mut notes) = (waiting(&old, &fresh), notes(&old, &fresh));
         notes.extend(edited(&self.books.allowed(), &operators));
+        let no_group = no_group(&fresh).inspect(|problem| warn!("{problem}"));
+        notes.extend(no_group);
         let fresh = in_force(&old, fresh);
         let allow = operators.with(&fresh.allow);
         let around = policy::surroundings(&fresh);
@@ -74,6 +77,7 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
+        self.open_events_file();
         Ok((waiting, notes))
     }
 

@@ -23,6 +23,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         let all = counters.iter().map(|counters| of(counters).durations());
         all.fold(Durations::default(), |sum, next| sum.with(&next))
     };
+    let untold = health.untold();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
@@ -51,6 +52,7 @@ pub(super) fn status(answers: &Answers) -> Status {
             lag_ms: health.lag_ms.load(Ordering::Relaxed),
             problem: health.problem(),
         }),
+        untold,
     }
 }
 

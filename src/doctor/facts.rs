@@ -49,6 +49,12 @@ pub struct Facts {
     pub timesync: bool,
     /// Where state is kept between two starts.
     pub folder: Folder,
+    /// The first number and the count of the queues that the daemon says it has.
+    pub queue_numbers: Option<(u16, u16)>,
+    /// Whether the system knows the group that may ask; nothing where none is named, or that cannot be told.
+    pub group_known: Option<bool>,
+    /// What the daemon that runs says it cannot tell others of, though its config wants that.
+    pub untold: Vec<String>,
     /// What the daemon that runs says is wrong with its journal.
     pub journal_problem: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use super::facts::{Claim, Facts, Listener, Started, Unseen};
 use super::ruleset::{Ruleset, Statement};
-use super::{BE_ROOT, Check, few, without_ruleset};
+use super::{BE_ROOT, Check, State, few, without_ruleset};
 use crate::config::{Config, Mode, NoDaemon};
 
 /// Whoever has these sets in a table of our name is us.
@@ -112,6 +112,30 @@ fn fate(config: &Config) -> &'static str {
         NoDaemon::Pass => "probes pass unjudged",
         NoDaemon::Drop => "whatever would have been judged is dropped",
     }
+}
+
+/// The config with the queues that the daemon has: other numbers in its file wait for a restart.
+pub(super) fn in_force(facts: &Facts, config: &Config) -> Config {
+    let mut running = config.clone();
+    if let Some((first, count)) = facts.queue_numbers {
+        (running.queue.first, running.queue.count) = (first, count);
+    }
+    running
+}
+
+/// What was found of the queues, with what of the config waits for a restart.
+pub(super) fn waiting(found: Check, config: &Config, running: &Config) -> Check {
+    let keys = [
+        ("queue.first", config.queue.first != running.queue.first),
+        ("queue.count", config.queue.count != running.queue.count),
+    ];
+    let keys: Vec<_> = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect();
+    if keys.is_empty() || found.state != State::Ok {
+        return found;
+    }
+    let waits = if keys.len() == 1 { "waits" } else { "wait" };
+    let finding = format!("{}; the config's {} {waits} for a restart", found.finding, keys.join(" and "));
+    Check::warning(found.name, finding, "restart nftrap; if it runs with another config, name that one by --config")
 }
 
 /// Whether our queue numbers are ours.

@@ -72,6 +72,36 @@ pub(super) fn journal(facts: &Facts, config: &Config) -> Check {
     }
 }
 
+/// Whether other programs get what the config promises them.
+pub(super) fn untold(facts: &Facts) -> Check {
+    const NAME: &str = "events file and metrics";
+    if facts.untold.is_empty() {
+        return Check::ok(NAME, "nothing is said to be wrong with them");
+    }
+    let finding = format!("of the nftrap that runs: {}", facts.untold.join("; "));
+    let remedy = "mend that: for the events file nftrap tries again twice a minute, for metrics when it is restarted";
+    Check::warning(NAME, finding, remedy)
+}
+
+/// Whether there is the group that may ask.
+pub(super) fn group(facts: &Facts, config: &Config) -> Check {
+    const NAME: &str = "group that may ask";
+    match (&config.control.group, facts.group_known) {
+        (None, _) => Check::ok(NAME, "none is named: only root and nftrap's own user may ask"),
+        (Some(group), Some(true)) => Check::ok(NAME, format!("members of `{group}` may ask, and change nothing")),
+        (Some(group), Some(false)) => Check::warning(
+            NAME,
+            format!("there is no group `{group}`: nobody but root and nftrap's own user may ask"),
+            format!("`groupadd {group}`, or name another one with `group` in section [control]"),
+        ),
+        (Some(group), None) => Check::unknown(
+            NAME,
+            format!("whether there is a group `{group}` cannot be told"),
+            "see what `getent group` says",
+        ),
+    }
+}
+
 /// Programs that keep a clock right.
 const KEEPERS: [&str; 5] = ["chronyd", "ntpd", "openntpd", "ptp4l", "phc2sys"];
 
@@ -136,6 +166,23 @@ mod tests {
         let facts = Facts { journal_problem: Some(String::from("cannot write")), ..Facts::default() };
         assert_eq!(journal(&facts, &Config::default()).state, State::Warning);
         assert_eq!(journal(&Facts::default(), &Config::default()).state, State::Ok);
+    }
+
+    #[test]
+    fn what_other_programs_do_not_get_is_warned_of() {
+        let facts = Facts { untold: vec![String::from("no metrics are served")], ..Facts::default() };
+        assert_eq!(untold(&facts).state, State::Warning);
+        assert_eq!(untold(&Facts::default()).state, State::Ok);
+    }
+
+    #[test]
+    fn a_group_that_does_not_exist_is_warned_of() {
+        let mut config = Config::default();
+        assert_eq!(group(&Facts::default(), &config).state, State::Ok);
+        config.control.group = Some(String::from("watchers"));
+        for (group_known, state) in [(Some(true), State::Ok), (Some(false), State::Warning), (None, State::Unknown)] {
+            assert_eq!(group(&Facts { group_known, ..Facts::default() }, &config).state, state);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::unistd::Group;
 use rustix::fs::{Access, access, statvfs};
 
 use super::instance::Holder;
@@ -52,8 +53,18 @@ pub fn collect(config: &Config) -> Facts {
         session_peers: surroundings::session_peers(),
         timesync: Path::new("/run/systemd/timesync/synchronized").exists(),
         folder: config.state_folder().map_or(Folder::Absent, |path| folder(&path)),
-        journal_problem: None, // the daemon says it, to who asks it
+        group_known: config.control.group.as_deref().and_then(knows_group),
+        // The daemon says these, to who asks it.
+        queue_numbers: None,
+        untold: Vec::new(),
+        journal_problem: None,
     }
+}
+
+/// Whether the system has a group of that name, if it tells.
+#[must_use]
+pub fn knows_group(name: &str) -> Option<bool> {
+    Group::from_name(name).ok().map(|group| group.is_some())
 }
 
 /// Who only took the name is nobody, if that can be seen.

@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::lab::daemon::{Daemon, ONE_QUEUE, doctor, doctor_through};
+use crate::lab::desk::Desk;
 use crate::lab::hosts::{Lab, SERVER, routed};
 use crate::lab::patience::wait_until;
 
@@ -175,4 +176,38 @@ fn a_config_that_run_would_refuse_is_refused() {
     let Some(lab) = Lab::on_one_link() else { return };
     let (well, said) = doctor(&lab.server, "[blok]\n", &[]);
     assert!(!well && said.contains(".toml:") && !said.contains("PROBLEM"), "{said}");
+}
+
+#[test]
+fn what_waits_for_a_restart_or_cannot_be_had_is_a_warning_with_a_remedy() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let folder = desk.file.path().with_extension("events");
+    let told = format!(
+        "[control]\ngroup = \"no-such-group\"\n[report]\nevents = \"{0}/events\"\nmetrics = \"unix:{0}/socket\"\n",
+        folder.display()
+    );
+    desk.file.write(&format!("[queue]\ncount = 1\n{told}"));
+    let daemon = desk.start();
+    daemon.wait_for_line("there is no group `no-such-group`");
+    let said = desk.reload(&format!("[queue]\ncount = 3\n{told}"));
+    assert!(said.contains("there is no group `no-such-group`"), "{said}");
+    let found = desk.says(&format!("doctor --config {}", desk.file.path().display()));
+    no_problem(&found);
+    for (name, words) in [
+        ("queues", "the config's queue.count waits for a restart"),
+        ("group that may ask", "there is no group `no-such-group`"),
+        ("events file and metrics", "no events are written"),
+        ("events file and metrics", "no metrics are served"),
+    ] {
+        let is_it = |line: &&str| line.starts_with(&format!("warning  {name}: ")) && line.contains(words);
+        assert!(found.1.lines().any(|line| is_it(&line)), "no {name} ({words}):\n{}", found.1);
+    }
+    std::fs::create_dir(&folder).expect("make the folder");
+    desk.done("reload"); // it tries by itself as well, twice a minute
+    daemon.wait_for_line("events are written from now on");
+    desk.done("block 10.8.1.1");
+    wait_until("the event is in the file", || {
+        std::fs::read_to_string(folder.join("events")).is_ok_and(|text| text.contains("10.8.1.1"))
+    });
 }

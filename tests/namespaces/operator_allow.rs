@@ -1,5 +1,6 @@
 //! Whom an operator allows is never blocked, from then on, whatever it did and whatever waits.
 
+use std::fs;
 use std::thread;
 
 use rustix::process::Signal;
@@ -115,4 +116,40 @@ fn the_list_says_who_is_allowed_by_whom_and_why() {
     assert!(said.contains("10.1.0.9 is on the allow list"), "{said}");
     let page = desk.done("allow list");
     assert!(page.contains("10.1.0.9") && page.contains("until nftrap ends") && page.contains("for good"), "{page}");
+}
+
+#[test]
+fn lines_that_are_written_by_hand_into_the_file_take_effect_with_a_reload() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let mut daemon = desk.start();
+    let file = desk.file.journal().with_extension("allow");
+    desk.done("allow add 10.1.0.2 --save --reason ours");
+    daemon.wait_for_line("operator allowed prefix=10.1.0.2 saved=true by=root");
+    let kept = fs::read_to_string(&file).expect("it is there");
+    assert!(kept.ends_with("\n10.1.0.2  # ours\n"), "{kept}");
+
+    let by_hand = "# mine\n10.1.0.3 # a friend\n";
+    fs::write(&file, by_hand).expect("write it");
+    let said = desk.done("reload");
+    assert!(said.contains("1 are new and 1 are gone"), "{said}");
+    lab.probe(routed(2), SERVER, 111);
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    lab.settle(&daemon, SERVER);
+    assert!(!daemon.blocks("10.1.0.3"));
+
+    let broken = format!("{by_hand}nonsense\n");
+    fs::write(&file, &broken).expect("write it");
+    let line = format!("{}, line 3: this is neither an address nor a prefix", file.display());
+    for command in ["reload", "allow add 10.1.0.4 --save", "allow remove 10.1.0.3"] {
+        let said = desk.refused(command);
+        assert!(said.contains(&line), "{command}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), broken);
+    assert!(desk.done("allow list").contains("10.1.0.3"), "the old list stays");
+    daemon.end(Signal::TERM);
+    let daemon = desk.start();
+    assert!(daemon.wait_for_line("nobody is allowed by this line").contains("line=3"));
+    assert!(desk.done("allow list").contains("10.1.0.3"), "the rest is taken");
 }

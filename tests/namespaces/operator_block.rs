@@ -118,6 +118,8 @@ fn what_makes_no_sense_is_refused_with_a_remedy_and_nothing_changes() {
         ("block 10.8.0.0/16 --for 1h", ["10.8.1.1 is in 10.8.0.0/16", "block for longer"]),
         ("block 10.8.0.1/16", ["did you mean 10.8.0.0/16", "--help"]),
         ("block ::ffff:10.8.0.1", ["IPv4 written as IPv6", "10.8.0.1"]),
+        ("block 127.0.0.1", ["127.0.0.1 is a loopback address", "comes in by a wire"]),
+        ("block 224.0.0.1", ["224.0.0.1 is a multicast address", "comes in by a wire"]),
         ("block 10.7.0.1 --for 0s", ["10m, 2h or 7d", "forever"]),
     ] {
         let said = desk.refused(command);
@@ -126,6 +128,23 @@ fn what_makes_no_sense_is_refused_with_a_remedy_and_nothing_changes() {
     assert_eq!((desk.listed(), lab.server.ruleset()), before);
     let said = desk.done("block 10.76.0.0/15 --for 1h");
     assert!(said.contains("10.77.0.0/16 is on the allow list, and stays reachable"), "{said}");
+}
+
+#[test]
+fn a_block_says_what_it_takes_the_place_of_and_whom_it_does_not_reach() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let daemon = desk.start();
+    desk.done("block 10.8.1.1 --for forever --reason theirs");
+    daemon.wait_for_line("operator blocked prefix=10.8.1.1 until=forever by=root");
+    let said = desk.done("block 10.8.1.1 --for 1h");
+    assert!(said.contains("before: for ever, by an operator: theirs"), "{said}");
+    let said = desk.done("block 10.8.0.0/16 --for 2h");
+    assert!(said.contains("in place of blocks of 10.8.1.1"), "{said}");
+    let said = desk.done(&format!("block {SERVER}"));
+    assert!(said.contains(&format!("{SERVER} stays reachable: an address of this host")), "{said}");
+    desk.done("unblock 10.8.0.0/16");
+    daemon.wait_for_line("operator unblocked prefix=10.8.0.0/16 by=root");
 }
 
 #[test]

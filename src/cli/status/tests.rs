@@ -32,6 +32,7 @@ fn status() -> Status {
             lag_ms: 3,
             problem: None,
         }),
+        untold: Vec::new(),
     }
 }
 

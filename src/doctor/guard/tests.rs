@@ -141,3 +141,21 @@ fn after_a_boot_it_says_when_unserved_ports_count() {
     assert!(daemon(&facts(60), &Config::default()).finding.contains("count in 240 s"));
     assert!(!daemon(&facts(300), &Config::default()).finding.contains("count in"));
 }
+
+#[test]
+fn queues_that_wait_for_a_restart_are_no_problem_and_are_said() {
+    let mut config = Config::default();
+    (config.queue.first, config.queue.count) = (3200, 4);
+    let queues = Some(vec![listener(3100, Some(7))]);
+    let facts = Facts { queues, queue_numbers: Some((3100, 1)), ..running() };
+    let now = in_force(&facts, &config);
+    let check = waiting(super::queues(&facts, &now), &config, &now);
+    assert_eq!(check.state, State::Warning);
+    assert!(
+        check.finding.ends_with("the config's queue.first and queue.count wait for a restart"),
+        "{}",
+        check.finding
+    );
+    config.queue = now.queue;
+    assert_eq!(waiting(super::queues(&facts, &now), &config, &now).state, State::Ok);
+}
