@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod allow;
 mod ask;
@@ -14,6 +14,7 @@ mod completions;
 mod doctor;
 mod events;
 mod held;
+mod help;
 mod history;
 mod list;
 mod man;
@@ -84,6 +85,12 @@ enum Command {
     /// Print what makes a shell complete this command line.
     #[command(hide = true)]
     Completions(completions::Arguments),
+    /// Say what can be asked, or what a command does.
+    #[command(hide = true)]
+    Help(help::Arguments),
+    /// Say which nftrap this is.
+    #[command(hide = true)]
+    Version,
 }
 
 /// Reads the arguments and does what they ask: 0 is success, 1 an error that was explained, 2 a wrong command line.
@@ -109,6 +116,8 @@ pub fn main() -> ExitCode {
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Help(arguments) => help::run(&arguments),
+        Command::Version => answer(&Arguments::command().render_version()),
     }
 }
 
@@ -126,13 +135,10 @@ fn output() -> Output {
     if io::stdout().is_terminal() && !plain { Output::Terminal } else { Output::Plain }
 }
 
-/// Prints what was asked for. Who does not take it (a full disk, a closed pipe) learns so by the exit status.
+/// Prints what was asked for. Who cannot take it (a full disk) learns so by the exit status.
 fn answer(text: &str) -> ExitCode {
     let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("cannot write the answer: {error}")),
-    }
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// Where an answer of many lines goes.
@@ -168,8 +174,6 @@ fn complain(problem: &str) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -85,6 +85,10 @@ impl Journal {
                 Ok((Self { database, settings, home, home_id, age, identity, lock }, Opened::default()))
             }
             Err(error) if error.is_damage() => Self::anew(settings, home, lock, now),
+            Err(error @ JournalError::Foreign { .. }) => {
+                place::withdraw(&settings.file, lock);
+                Err(error)
+            }
             Err(error) => Err(error),
         }
     }
@@ -98,7 +102,10 @@ impl Journal {
     }
 
     fn anew(settings: Settings, home: Home, lock: Lock, now: Wall) -> Result<(Self, Opened), JournalError> {
-        refuse_stranger(&settings.file)?;
+        if let Err(refused) = refuse_stranger(&settings.file) {
+            place::withdraw(&settings.file, lock);
+            return Err(refused);
+        }
         let set_aside = Some(place::set_aside(&settings.file, now)?);
         place::create(&settings.file)?;
         let (database, home_id, age) = Self::with(&settings, &home)?;

@@ -134,16 +134,34 @@ fn status_says_by_its_exit_whether_we_are_guarded() {
     serde_json::from_value::<Status>(object.clone()).unwrap();
 }
 
-#[test]
-fn a_daemon_without_packets_is_no_protection() {
+/// A daemon whose status has something else in it.
+fn daemon_with(key: &'static str, value: &'static str) -> String {
     let table = fresh_table();
     let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
-    let answer = |_: Request, _: &Peer, out: &mut Outgoing| {
+    let answer = move |request: Request, _: &Peer, out: &mut Outgoing| {
+        if request == Request::List {
+            return out.part(&block(1));
+        }
         let mut status = status();
-        status["protection"] = "our table is gone".into();
+        status.as_object_mut().unwrap().insert(key.into(), value.into());
         out.part(&status)
     };
     serve(UnixListener::bind_addr(&address).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
+    table
+}
+
+#[test]
+fn a_list_of_what_is_only_observed_says_that_nothing_is_dropped() {
+    let table = daemon_with("mode", "observe");
+    let (code, out, err) = run(&table, &["list"]);
+    assert_eq!((code, out.lines().count(), err.as_str()), (0, 2, "nftrap only observes: none of these is dropped\n"));
+    let (code, _, err) = run(&table, &["list", "--json"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_daemon_without_packets_is_no_protection() {
+    let table = daemon_with("protection", "our table is gone");
     let (code, out, _) = run(&table, &["status"]);
     assert!(code == 3 && out.starts_with("NOT PROTECTING: our table is gone\n"), "{code} {out}");
     assert_eq!(run(&table, &["status", "--json"]).0, 3);
@@ -206,6 +224,30 @@ fn each_address_is_done_and_what_is_refused_is_told_at_the_end() {
 }
 
 #[test]
+fn all_is_done_and_nothing_is_said_when_nobody_reads_the_answers_any_more() {
+    let (table, requests) = daemon();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    for more in [&["--json"][..], &[]] {
+        let mut block = command(&table, &["block"]);
+        let child = block.args(addresses).args(more).stdout(writer.try_clone().unwrap()).output();
+        let (code, _, err) = told(child.unwrap());
+        assert_eq!((code, err.as_str(), requests.try_iter().count()), (0, "", addresses.len()));
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_answers_is_told_once() {
+    let (table, requests) = daemon();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let outcome = command(&table, &["block", "192.0.2.1", "192.0.2.2", "--json"]).stdout(full).output().unwrap();
+    let (code, _, err) = told(outcome);
+    assert!(code == 1 && err.lines().count() == 1 && err.contains("cannot write the answer"), "{code} {err}");
+    assert_eq!(requests.try_iter().count(), 2);
+}
+
+#[test]
 fn a_block_lasts_an_hour_unless_more_is_said() {
     let (table, requests) = daemon();
     let (code, out, _) = run(&table, &["block", "192.0.2.1"]);
@@ -251,11 +293,12 @@ fn other_changes_are_asked_for_as_they_were_typed() {
 #[test]
 fn a_wrong_command_line_is_told_with_what_to_write_and_asks_nothing() {
     let (table, requests) = daemon();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["block", "192.0.2.1", "192.0.2.7/24"], "did you mean 192.0.2.0/24?"),
         (&["block", "0.0.0.0/0"], "that is everybody"),
         (&["block", "example.org"], "write it as 192.0.2.1"),
         (&["block", "192.0.2.1", "--for", "soon"], "write it as 90s, 10m, 2h or 7d"),
+        (&["block", "192.0.2.1", "--for", "10y"], "at most 365d, or forever"),
         (&["block", "192.0.2.1", "--reason", "a\nb"], "write one line of text"),
         (&["unblock"], "--all"),
         (&["unblock", "192.0.2.1", "--all"], "cannot be used with"),
@@ -267,6 +310,25 @@ fn a_wrong_command_line_is_told_with_what_to_write_and_asks_nothing() {
         assert!(code == 2 && out.is_empty() && err.contains(remedy), "{arguments:?}: {code} {out} {err}");
     }
     assert_eq!(requests.try_iter().count(), 0);
+}
+
+#[test]
+fn who_misspells_a_command_is_told_the_nearest_and_who_wants_help_or_the_version_gets_it() {
+    let nftrap = |arguments: &[&str]| {
+        told(Command::new(env!("CARGO_BIN_EXE_nftrap")).args(arguments).stdin(Stdio::null()).output().unwrap())
+    };
+    let (code, out, err) = nftrap(&["chek"]);
+    assert!(code == 2 && out.is_empty() && err.contains("'check'"), "{code} {out} {err}");
+    let (code, out, err) = nftrap(&["help", "chek"]);
+    assert!(code == 2 && out.is_empty() && err.contains("'check'"), "{code} {out} {err}");
+    for (by_name, by_option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "unblock"], &["unblock", "--help"]),
+        (&["help", "allow", "add"], &["allow", "add", "--help"]),
+        (&["version"], &["--version"]),
+    ] {
+        assert_eq!(nftrap(by_name), nftrap(by_option));
+    }
 }
 
 #[test]
@@ -343,11 +405,12 @@ fn without_a_daemon_the_kernel_is_asked_who_is_blocked() {
     let (code, out, err) = run(&table, &["list"]);
     assert!(err.contains("nftrap does not run") && err.contains("systemctl start nftrap"), "{err}");
     if getuid().is_root() {
-        assert_eq!((code, out.as_str()), (0, "nobody is blocked\n"));
+        let told = format!("there is no table inet {table} here");
+        assert!(code == 1 && out.is_empty() && err.contains(&told), "{code} {out} {err}");
     } else {
         assert!(code == 1 && out.is_empty() && err.contains("nor can the kernel's set be read: no right"), "{err}");
     }
-    let (code, _, err) = run(&table, &["list", "--by", "operator"]);
+    let (code, _, err) = run(&table, &["list", "--by", "nftrap"]);
     assert!(code == 1 && err.contains("leave out `--by`"), "{err}");
     let (code, out, _) = run(&table, &["why", "192.0.2.1"]);
     assert!(code == 0 && out.contains("to block it:       nftrap block 192.0.2.1"), "{out}");

@@ -18,6 +18,9 @@ pub(super) struct How {
     json: bool,
 }
 
+/// About whom a change is that names nobody.
+pub(super) const EVERYBODY: &str = "all";
+
 /// One change.
 pub(super) struct Change {
     /// About whom, for people.
@@ -32,12 +35,14 @@ pub(super) fn each(how: &How, changes: &[Change], note: Option<&str>) -> ExitCod
         Ok(config) => config.table,
         Err(problem) => return super::complain(&problem),
     };
-    let (mut refused, mut last_word) = (Vec::new(), None);
+    let (mut refused, mut last_word, mut heard) = (Vec::new(), None, ExitCode::SUCCESS);
     for (n, change) in changes.iter().enumerate() {
         match done(how, &table, &change.request) {
             Ok(text) => {
-                // It is done, whoever reads that it is.
-                super::answer(&text);
+                // It is done, whoever reads that it is; who cannot is told once.
+                if heard == ExitCode::SUCCESS {
+                    heard = super::answer(&text);
+                }
                 last_word = note.filter(|_| !how.json);
             }
             Err(error @ ClientError::Refused { .. }) => {
@@ -56,12 +61,18 @@ pub(super) fn each(how: &How, changes: &[Change], note: Option<&str>) -> ExitCod
     if let Some(note) = last_word {
         super::answer(&format!("{note}\n"));
     }
-    if refused.is_empty() { ExitCode::SUCCESS } else { super::complain(&refused.join("\n")) }
+    if refused.is_empty() { heard } else { super::complain(&refused.join("\n")) }
 }
 
 /// A problem that says whose it is.
 fn named(whom: &str, problem: &str) -> String {
-    if problem.split_whitespace().any(|word| word == whom) { problem.to_owned() } else { format!("{whom}: {problem}") }
+    let is_whom =
+        |word: &str| word == whom || word.trim_end_matches(',') == whom || word.strip_suffix(':') == Some(whom);
+    if whom == EVERYBODY || problem.split_whitespace().any(is_whom) {
+        problem.to_owned()
+    } else {
+        format!("{whom}: {problem}")
+    }
 }
 
 fn done(how: &How, table: &str, request: &Request) -> Result<String, ClientError> {
@@ -101,14 +112,22 @@ pub(super) enum Length {
     ForEver,
 }
 
+/// As long as the config lets a block be: who writes more means for ever.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 /// `2h`, `1h 30m` or `forever`.
 pub(super) fn length(text: &str) -> Result<Length, &'static str> {
     const HELP: &str = "write it as 90s, 10m, 2h or 7d, in whole seconds, or forever";
+    const TOO_LONG: &str = "a block lasts at most 365d, or forever";
     if text == "forever" {
         return Ok(Length::ForEver);
     }
     let length = humantime::parse_duration(text).ok().filter(|length| length.subsec_nanos() == 0 && !length.is_zero());
-    length.map(|length: Duration| Length::Seconds(length.as_secs())).ok_or(HELP)
+    match length {
+        Some(length) if length > LONGEST => Err(TOO_LONG),
+        Some(length) => Ok(Length::Seconds(length.as_secs())),
+        None => Err(HELP),
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +149,9 @@ mod tests {
     #[test]
     fn a_problem_says_whose_it_is_once() {
         assert_eq!(named("192.0.2.1", "192.0.2.1 is not blocked"), "192.0.2.1 is not blocked");
+        assert_eq!(named("192.0.2.1", "no operator allowed 192.0.2.1: look"), "no operator allowed 192.0.2.1: look");
+        assert_eq!(named("2001:db8::", "2001:db8::, yes"), "2001:db8::, yes");
+        assert_eq!(named(EVERYBODY, "nftrap is busy: try again"), "nftrap is busy: try again");
         assert_eq!(named("192.0.2.1", "no"), "192.0.2.1: no");
     }
 
@@ -138,6 +160,10 @@ mod tests {
         assert_eq!(length("2h"), Ok(Length::Seconds(7200)));
         assert_eq!(length("1h 30m"), Ok(Length::Seconds(5400)));
         assert_eq!(length("forever"), Ok(Length::ForEver));
+        assert_eq!(length("365d"), Ok(Length::Seconds(31_536_000)));
+        for text in ["10y", "8761h"] {
+            assert_eq!(length(text), Err("a block lasts at most 365d, or forever"));
+        }
         for text in ["", "2", "0s", "500ms", "-1h", "soon", "99999999999999999999y"] {
             assert!(length(text).is_err(), "{text}");
         }

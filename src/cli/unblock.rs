@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use ipnet::IpNet;
 
-use super::change::{self, Change, How};
+use super::change::{self, Change, EVERYBODY, How};
 use super::whom;
 use crate::control::wire::Request;
 use crate::event::plain;
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Whom { whom, all } = &arguments.whom;
     let change = |prefix: &IpNet| Change { whom: plain(prefix), request: Request::Unblock { prefix: *prefix } };
     let changes = if *all {
-        vec![Change { whom: "all".to_owned(), request: Request::UnblockAll }]
+        vec![Change { whom: EVERYBODY.to_owned(), request: Request::UnblockAll }]
     } else {
         whom.iter().map(change).collect()
     };

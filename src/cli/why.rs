@@ -1,6 +1,7 @@
 //! `nftrap why`: one address's story. What happens now comes from the daemon, what was before from the journal; without a daemon the
 //! kernel still says who is blocked.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use crate::config::Config;
 use crate::control::client::ClientError;
 use crate::control::wire::{Block, Request, Shown, Status};
 use crate::detect::source::Source;
-use crate::event::Event;
+use crate::event::{Event, Wall};
 use crate::journal::{Filter, JournalError, Reader};
+use crate::kernel::clock;
 
 mod story;
 
@@ -56,13 +58,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
         Err(error) => return super::complain(&ask::problem(&error)),
     };
-    let earlier = journal.map_or_else(Vec::new, |journal| past(&journal, &shown, arguments.who));
+    let Past { earlier, more } = journal.map_or_else(Past::default, |journal| past(&journal, &shown, arguments.who));
     if arguments.json {
         return super::answer(&(json_line(&json(&shown, runs, &earlier)) + "\n"));
     }
     let option =
         if config.table == Config::default().table { String::new() } else { format!(" --table {}", config.table) };
-    let story = Story { who: arguments.who, shown: &shown, runs, earlier: &earlier, table: &config.table, option };
+    let (table, now) = (config.table.as_str(), clock::wall());
+    let story = Story { who: arguments.who, shown: &shown, runs, earlier: &earlier, more, table, option, now };
     super::answer(&story.text())
 }
 
@@ -113,29 +116,57 @@ fn holds(block: &Block, who: IpAddr) -> bool {
     block.source.parse().ok().or_else(source).is_some_and(|prefix| prefix.contains(&who))
 }
 
+/// What happened, the latest first, as far as it is told.
+#[derive(Debug, Default)]
+struct Past {
+    earlier: Vec<Event>,
+    more: bool,
+}
+
 /// The journal's part. A journal that cannot be read takes nothing from what is known now.
-fn past(journal: &Path, shown: &Shown, who: IpAddr) -> Vec<Event> {
+fn past(journal: &Path, shown: &Shown, who: IpAddr) -> Past {
     let source = shown.source.parse().unwrap_or_else(|_| Source::host(who));
-    earlier(journal, source).unwrap_or_else(|error| {
+    let read = Reader::open(journal).and_then(|reader| {
+        let about = Filter { source: Some(source.into()), ..latest(&KINDS) };
+        let earlier = events(&reader, &about)?;
+        let Some(first) = earlier.last().map(|event| event.at) else { return Ok(Past::default()) };
+        let all = events(&reader, &Filter { since: Some(first), ..latest(&["unblocked_all"]) })?;
+        Ok(joined(earlier, all))
+    });
+    read.unwrap_or_else(|error| {
         super::complain(&printable(&format!("what happened before is not known: {error}")));
-        Vec::new()
+        Past::default()
     })
 }
 
-/// What happened to `source`, the latest first.
-fn earlier(journal: &Path, source: Source) -> Result<Vec<Event>, JournalError> {
-    let filter = Filter {
-        source: Some(source.into()),
-        kinds: KINDS.map(ToOwned::to_owned).to_vec(),
-        limit: Some(EARLIER),
-        ..Filter::default()
-    };
+/// One more than is told, to know whether there are more.
+fn latest(kinds: &[&str]) -> Filter {
+    let kinds = kinds.iter().map(ToString::to_string).collect();
+    Filter { kinds, limit: Some(EARLIER.saturating_add(1)), ..Filter::default() }
+}
+
+fn events(reader: &Reader, filter: &Filter) -> Result<Vec<Event>, JournalError> {
     let mut events = Vec::new();
-    Reader::open(journal)?.history(&filter, |event| {
+    reader.history(filter, |event| {
         events.push(event);
         ControlFlow::Continue(())
     })?;
     Ok(events)
+}
+
+/// What ended everybody's blocks names nobody: it belongs to the story where it ended a block of this one.
+fn joined(mut earlier: Vec<Event>, all: Vec<Event>) -> Past {
+    let was_blocked = |at: Wall| {
+        let before = earlier.iter().find(|event| event.at <= at);
+        before.is_some_and(|event| story::blocks(event) && event.what.until().is_none_or(|until| until > at))
+    };
+    let ending: Vec<_> = all.into_iter().filter(|event| was_blocked(event.at)).collect();
+    earlier.extend(ending);
+    earlier.sort_by_key(|event| Reverse(event.at));
+    let told = EARLIER.try_into().unwrap_or(usize::MAX);
+    let more = earlier.len() > told;
+    earlier.truncate(told);
+    Past { earlier, more }
 }
 
 fn json(shown: &Shown, runs: bool, earlier: &[Event]) -> Value {
@@ -145,4 +176,39 @@ fn json(shown: &Shown, runs: bool, earlier: &[Event]) -> Value {
         object.insert("earlier".into(), serde_json::to_value(earlier).unwrap_or_default());
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::from_value;
+    use serde_json::json;
+
+    use super::*;
+
+    fn blocked(minute: u64, until: u64) -> Event {
+        let at = |minute: u64| format!("2026-11-24T05:{minute:02}:00Z");
+        from_value(json!({"at": at(minute), "event": "operator_blocked", "prefix": "192.0.2.1", "until": at(until),
+            "reason": "", "uid": 0, "pid": 1}))
+        .unwrap()
+    }
+
+    fn all(minute: u64) -> Event {
+        let at = format!("2026-11-24T05:{minute:02}:00Z");
+        from_value(json!({"at": at, "event": "unblocked_all", "uid": 0, "pid": 1})).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_all_blocks_is_told_of_whom_it_let_go_and_of_nobody_else() {
+        let earlier = vec![blocked(30, 40), blocked(10, 20)];
+        let past = joined(earlier, vec![all(45), all(35), all(25)]);
+        assert_eq!(past.earlier, [all(35), blocked(30, 40), blocked(10, 20)]);
+        assert!(!past.more);
+    }
+
+    #[test]
+    fn of_a_long_past_the_latest_is_told_and_that_there_is_more() {
+        let past = joined((0..=10).rev().map(|minute| blocked(minute, minute + 1)).collect(), Vec::new());
+        assert!(past.more && past.earlier.len() == 10);
+        assert_eq!(past.earlier[0], blocked(10, 11));
+    }
 }

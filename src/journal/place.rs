@@ -133,6 +133,13 @@ fn lock(file: &Path) -> Result<Lock, JournalError> {
     Ok(Lock { _held: held })
 }
 
+/// Gives up the claim to a file that is not ours, and leaves nothing beside it. Only there: a lock that others may wait for must stay.
+pub(super) fn withdraw(file: &Path, lock: Lock) {
+    // What cannot be removed is an empty file, and the error to tell is another.
+    let (Ok(()) | Err(_)) = fs::remove_file(beside(file, ".lock"));
+    drop(lock);
+}
+
 /// Makes the file if it is not there; refuses what is no file of ours.
 pub(super) fn create(file: &Path) -> Result<(), JournalError> {
     if inspect(file)? == Found::Ours {

@@ -11,7 +11,7 @@ use crate::cli::services::Services;
 use crate::cli::words;
 use crate::control::wire::{Block, Shown};
 use crate::detect::source::Source;
-use crate::event::{Event, Seen};
+use crate::event::{Event, Seen, Wall, What};
 use crate::kernel::block_set::set_of;
 
 /// One address's story.
@@ -24,10 +24,14 @@ pub(super) struct Story<'a> {
     pub(super) runs: bool,
     /// What happened to it, the latest first.
     pub(super) earlier: &'a [Event],
+    /// Whether more happened than that.
+    pub(super) more: bool,
     /// The daemon's table.
     pub(super) table: &'a str,
     /// What a command needs to reach the same daemon.
     pub(super) option: String,
+    /// The time.
+    pub(super) now: Wall,
 }
 
 impl Story<'_> {
@@ -42,10 +46,21 @@ impl Story<'_> {
         lines.extend(self.asked_for(services));
         if !self.earlier.is_empty() {
             lines.push("what happened before, the latest first:".to_owned());
-            lines.extend(self.earlier.iter().map(|event| format!("  {}", words::dated(event))));
+            let later = [None].into_iter().chain(self.earlier.iter().map(Some));
+            lines.extend(self.earlier.iter().zip(later).map(|(event, later)| self.before(event, later)));
+        }
+        if self.more {
+            lines.push(format!("more: nftrap history --source {}{}", printable(&self.shown.source), self.option));
         }
         lines.extend(self.what_to_do());
         lines.join("\n") + "\n"
+    }
+
+    /// An event, and its block's own end, which is no event: it came if nothing did before.
+    fn before(&self, event: &Event, later: Option<&Event>) -> String {
+        let next = later.map_or(self.now, |later| later.at);
+        let ran_out = blocks(event) && event.what.until().is_some_and(|until| until <= next);
+        format!("  {}{}", words::dated(event), if ran_out { "; it ended by itself" } else { "" })
     }
 
     fn now(&self) -> Vec<String> {
@@ -162,6 +177,11 @@ impl Story<'_> {
         lines.push(format!("to never block it: nftrap allow add {source}{option}"));
         lines
     }
+}
+
+/// Whether it began a block.
+pub(super) const fn blocks(event: &Event) -> bool {
+    matches!(event.what, What::Blocked(_) | What::OperatorBlocked { .. })
 }
 
 /// The element that stands for a block in the kernel, as nft takes it: the set's name, and the key.

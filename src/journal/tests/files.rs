@@ -201,6 +201,21 @@ fn a_later_form_and_another_programs_database_are_refused_and_not_touched() {
 }
 
 #[test]
+fn beside_what_is_no_journal_of_ours_no_lock_is_left() {
+    let folder = Folder::new();
+    let database = folder.path().join("theirs.db");
+    Connection::open(&database).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let letter = folder.path().join("letter.txt");
+    fs::write(&letter, "no database, and long enough to be seen as none\n".repeat(9)).unwrap();
+    for (file, reason) in [(database, "is no journal of nftrap"), (letter, "it is damaged, or no database")] {
+        set_mode(&file, 0o640);
+        let refused = refusal(Settings { file: file.clone(), ..folder.settings() });
+        assert!(refused.contains(reason), "{refused}");
+        assert!(file.exists() && !place::beside(&file, ".lock").exists(), "{refused}");
+    }
+}
+
+#[test]
 fn a_file_of_an_earlier_form_is_brought_to_ours() {
     let folder = Folder::new();
     let file = folder.settings().file;

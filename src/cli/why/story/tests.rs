@@ -41,10 +41,23 @@ fn past() -> Vec<Event> {
     vec![serde_json::from_value(blocked).unwrap()]
 }
 
+fn now() -> Wall {
+    "2026-11-24T05:56:00Z".parse().unwrap()
+}
+
 fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
     let services = Services::parse("sunrpc 111/tcp");
-    Story { who: who.parse().unwrap(), shown, runs: true, earlier, table: "nftrap", option: String::new() }
-        .told(&services)
+    Story {
+        who: who.parse().unwrap(),
+        shown,
+        runs: true,
+        earlier,
+        table: "nftrap",
+        option: String::new(),
+        more: false,
+        now: now(),
+    }
+    .told(&services)
 }
 
 #[test]
@@ -60,7 +73,7 @@ it asked for what nobody serves:
   2026-11-24T05:55:20Z  tcp 9999 of 203.0.113.2, syn
 what happened before, the latest first:
   2026-11-23T05:55:21Z blocked 198.51.100.2 port=111 protocol=tcp kind=syn destination=203.0.113.2 hits=1 \
-until=2026-11-23T06:05:21Z repeat=2
+until=2026-11-23T06:05:21Z repeat=2; it ended by itself
 to end the block:  nftrap unblock 198.51.100.2
 to never block it: nftrap allow add 198.51.100.2
 ";
@@ -150,8 +163,11 @@ fn commands_reach_the_instance_that_was_asked() {
     let shown = shown("unknown");
     let who = "198.51.100.2".parse().unwrap();
     let option = " --table other".to_owned();
-    let story = Story { who, shown: &shown, runs: false, earlier: &[], table: "other", option };
-    assert!(story.told(&Services::default()).contains("nftrap block 198.51.100.2 --table other\n"));
+    let story =
+        Story { who, shown: &shown, runs: false, earlier: &past(), more: true, table: "other", option, now: now() };
+    let text = story.told(&Services::default());
+    assert!(text.contains("nftrap block 198.51.100.2 --table other\n"), "{text}");
+    assert!(text.contains("\nmore: nftrap history --source 198.51.100.2 --table other\n"), "{text}");
     let at = "2026-11-24T05:55:20Z".parse().unwrap();
     assert_eq!(words::dated(&Event { at, what: What::Stopped }), "2026-11-24T05:55:20Z stopped");
 }
@@ -168,8 +184,27 @@ fn without_a_daemon_a_block_ends_by_the_element_that_stands_for_it() {
     ] {
         let shown = Shown { blocks: vec![block], ..shown("blocked") };
         let who = "198.51.100.2".parse().unwrap();
-        let story = Story { who, shown: &shown, runs: false, earlier: &[], table: "mine", option: String::new() };
+        let story = Story {
+            who,
+            shown: &shown,
+            runs: false,
+            earlier: &[],
+            more: false,
+            table: "mine",
+            option: String::new(),
+            now: now(),
+        };
         let text = story.told(&Services::default());
         assert!(text.contains(&format!("\nto end the block:  nft delete element inet mine {element}\n")), "{text}");
     }
+}
+
+#[test]
+fn a_block_that_somebody_ended_did_not_end_by_itself() {
+    let ended = serde_json::json!({"at": "2026-11-23T05:56:00Z", "event": "unblocked_all", "uid": 0, "pid": 1});
+    let mut earlier = past();
+    earlier.insert(0, serde_json::from_value(ended).unwrap());
+    let text = told("198.51.100.2", &shown("unknown"), &earlier);
+    assert!(text.contains("\n  2026-11-23T05:56:00Z unblocked all by uid 0\n"), "{text}");
+    assert!(text.contains(" repeat=2\n"), "{text}");
 }
