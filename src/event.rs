@@ -17,7 +17,7 @@ mod text;
 mod wall;
 
 pub use text::plain;
-pub use wall::{NotATime, Wall};
+pub use wall::{NotATime, Wall, span};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

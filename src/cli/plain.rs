@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Wall;
+pub(super) use crate::event::span;
 
 /// Without what a terminal obeys: control characters, and those that turn the direction of writing.
 pub(super) fn printable(text: &str) -> String {
@@ -29,23 +30,6 @@ pub(super) fn time(text: &str) -> String {
     let parsed = text.parse::<Wall>().map(|at| at.to_string()).ok();
     let seconds = parsed.as_deref().and_then(|text| text.split_once('.')).map(|(seconds, _)| format!("{seconds}Z"));
     seconds.unwrap_or_else(|| printable(text))
-}
-
-/// Its two largest units: `9m 12s`, `3d 4h`.
-pub(super) fn span(span: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-    let mut rest = span.as_secs();
-    let mut parts = Vec::new();
-    for (length, unit) in UNITS {
-        let (count, left) = (rest.checked_div(length).unwrap_or(0), rest.checked_rem(length).unwrap_or(0));
-        rest = left;
-        if count > 0 || !parts.is_empty() || unit == "s" {
-            parts.push((count, unit));
-        }
-    }
-    let shown = parts.iter().take(2).filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
-    let shown: Vec<_> = shown.collect();
-    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
 }
 
 /// With a mark between thousands.

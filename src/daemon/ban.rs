@@ -13,7 +13,7 @@ use super::orders::{banned, check_reason, refuse};
 use crate::config::Mode;
 use crate::control::server::Refusal;
 use crate::control::wire::Changed;
-use crate::event::{Operator, Wall, What, plain};
+use crate::event::{Operator, Wall, What, plain, span};
 use crate::kernel::clock::wall;
 use crate::kernel::nft;
 use crate::kernel::surroundings::Why;
@@ -25,7 +25,7 @@ const WIDEST_V6: u8 = 16;
 /// More names in one note nobody reads.
 const NAMED: usize = 5;
 /// Longer is for ever.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 impl Daemon {
     /// Blocks `prefix`.
@@ -51,10 +51,7 @@ impl Daemon {
         *self.books.bans() = bans;
         let until = lasts.map(|lasts| wall().plus(lasts));
         let stored = self.tell_change(What::OperatorBlocked { prefix, until, reason, by });
-        let how_long = lasts.map_or_else(
-            || "until it is unblocked".to_owned(),
-            |lasts| format!("for {}", humantime::format_duration(lasts)),
-        );
+        let how_long = lasts.map_or_else(|| "until it is unblocked".to_owned(), |lasts| format!("for {}", span(lasts)));
         let mut notes = before(prefix, &replaced, now);
         notes.extend(self.spared(prefix));
         if self.books.config().mode == Mode::Observe {

@@ -56,6 +56,24 @@ impl Wall {
     }
 }
 
+/// A length of time as people write it, in its two largest units: `9m 12s`, `3d 4h`.
+#[must_use]
+pub fn span(span: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let mut rest = span.as_secs();
+    let mut parts = Vec::new();
+    for (length, unit) in UNITS {
+        let (count, left) = (rest.checked_div(length).unwrap_or(0), rest.checked_rem(length).unwrap_or(0));
+        rest = left;
+        if count > 0 || !parts.is_empty() || unit == "s" {
+            parts.push((count, unit));
+        }
+    }
+    let shown = parts.iter().take(2).filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
