@@ -1,7 +1,5 @@
 //! Times, spans of time and other people's words, as they are fit to print.
 
-use std::time::Duration;
-
 use crate::event::Wall;
 pub(super) use crate::event::span;
 
@@ -52,6 +50,8 @@ pub(super) fn counted(n: u64, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
