@@ -163,7 +163,7 @@ fn a_block_ends_by_itself() {
     let _service = lab.server.serve(server(22));
     let desk = Desk::at(&lab, "");
     let mut daemon = desk.start();
-    desk.done("block 10.1.0.2 --for 2s");
+    desk.done("block 10.1.0.2 --for 8s");
     assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
     wait_until("the block ends", || lab.attacker.knock_briefly(routed(2), server(22)) == Answer::Open);
     wait_until("nobody is listed", || desk.listed().is_empty());
