@@ -24,7 +24,7 @@ use crate::kernel::block_set::BlockSet;
 use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
-use crate::kernel::queue::{self, QueueError};
+use crate::kernel::queue::{QueueError, QueueState};
 use crate::report::counters::{Counters, Totals};
 use crate::report::events_file::EventsFile;
 use crate::report::exporter::Exporter;
@@ -55,7 +55,7 @@ use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
 use protection::Guard;
-use start::{Shared, queue_numbers, refuse_taken_queues, share};
+use start::{Shared, our_queues, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
@@ -289,9 +289,7 @@ impl Daemon {
 
     /// Logs what waits in the kernel for us, and what did not find room.
     fn show_queues(&self) {
-        let numbers: Vec<_> = queue_numbers(&self.books.config()).collect();
-        for state in queue::states().into_iter().filter(|state| numbers.contains(&state.number)) {
-            let queue::QueueState { number, waiting, overrun, unsent, .. } = state;
+        for QueueState { number, waiting, overrun, unsent, .. } in our_queues(&self.books.config()) {
             info!(number, waiting, overrun, unsent; "queue");
         }
     }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::allowed::Allowed;
 use super::bans::Bans;
+use super::protection::Protection;
 use crate::config::Config;
 use crate::control::wire::Rates;
 use crate::event::Wall;
@@ -27,8 +28,8 @@ pub(super) struct Books {
 /// How the daemon does.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
-    /// `whole`, or why packets do not come to us.
-    pub(super) protection: String,
+    /// As those see it who ask.
+    pub(super) protection: Protection,
     pub(super) method: Method,
     pub(super) rates: Rates,
     /// So many blocks fit into the kernel's sets, if they are smaller than the config wants.
@@ -49,7 +50,7 @@ impl Health {
 impl Books {
     pub(super) fn new(config: Config, path: Option<PathBuf>, since: Wall, allowed: Allowed, bans: Bans) -> Self {
         let health = Health {
-            protection: "not yet".to_owned(),
+            protection: Protection::Broken("not yet".to_owned()),
             method: Method::Native,
             rates: Rates::default(),
             room: None,

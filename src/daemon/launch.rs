@@ -104,7 +104,7 @@ impl Daemon {
         let method = nft::arm(&config)?;
         self.guard.settled();
         self.books.health().method = method;
-        self.books.health().protection = Protection::Whole.to_string();
+        self.books.health().protection = Protection::Whole;
         announce(&config, method, self.blocks);
         if let Some(problem) = no_group(&config) {
             warn!("{problem}");

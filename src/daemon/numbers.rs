@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::protection::Protection;
-use super::start::queue_numbers;
+use super::start::our_queues;
 use super::status::count;
-use crate::kernel::{process, queue};
+use crate::kernel::process;
 use crate::report::counters::Counters;
 use crate::report::metrics::{self, Journal, Numbers, Work};
 
@@ -15,7 +15,7 @@ use crate::report::metrics::{self, Journal, Numbers, Work};
 pub(super) fn numbers(answers: &Answers) -> Numbers {
     let Answers { shared, books, audience, counters, .. } = answers;
     let (config, now) = (books.config(), shared.clock.now());
-    let ours: Vec<_> = queue_numbers(&config).collect();
+    let census = shared.table.census(now);
     let workers: Vec<_> = counters.iter().map(|counters| work(counters)).collect();
     let journal = audience.journal().map(|(_, health)| Journal {
         stored: health.stored.load(Ordering::Relaxed),
@@ -23,21 +23,23 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
         lag: Duration::from_millis(health.lag_ms.load(Ordering::Relaxed)),
         works: health.problem().is_none(),
     });
-    let whole = books.health().protection == Protection::Whole.to_string();
     Numbers {
         version: env!("CARGO_PKG_VERSION"),
         mode: config.mode,
         table: config.table.clone(),
         since: books.since,
         uptime: now.since_start(),
-        protection: if whole { metrics::Protection::Whole } else { metrics::Protection::Broken },
+        protection: match books.health().protection {
+            Protection::Whole => metrics::Protection::Whole,
+            Protection::Broken(_) => metrics::Protection::Broken,
+        },
         watched: workers.iter().fold(0, |sum, work| sum.wrapping_add(work.totals.watched)),
         workers,
-        queues: queue::states().into_iter().filter(|state| ours.contains(&state.number)).collect(),
-        blocked: count(shared.table.blocked(now).len()),
+        queues: our_queues(&config),
+        blocked: census.blocked,
         banned: count(books.bans().in_force(shared.clock.steady()).count()),
-        sources: count(shared.table.remembered()),
-        max_sources: count(shared.table.room()),
+        sources: census.remembered,
+        max_sources: census.room,
         memory_bytes: process::resident_bytes(),
         journal,
         events_unwritten: audience.file.get().map(crate::report::events_file::Events::unwritten),

@@ -69,12 +69,12 @@ impl Daemon {
         }
         if !self.guard.pace.allows(now) {
             // Nothing is dropped meanwhile, and who asks is to know it.
-            "somebody takes our table away again and again: it is put back within a minute"
-                .clone_into(&mut self.books.health().protection);
+            let reason = "somebody takes our table away again and again: it is put back within a minute";
+            self.books.health().protection = Protection::Broken(reason.to_owned());
             return;
         }
         self.guard.state = self.quietly(|daemon| daemon.restore(found));
-        self.books.health().protection = self.guard.state.to_string();
+        self.books.health().protection = self.guard.state.clone();
         if self.guard.state == Protection::Whole {
             self.guard.settled();
             if let Some(pause) = self.guard.pace.restored(now) {

@@ -21,7 +21,7 @@ use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
 use crate::kernel::nft;
-use crate::kernel::queue::{self, Queue, QueueError};
+use crate::kernel::queue::{self, Queue, QueueError, QueueState};
 use crate::kernel::ruleset::{Host, Method};
 use crate::report::fact::Fact;
 
@@ -61,6 +61,12 @@ pub(super) fn refuse_taken_queues(config: &Config) -> Result<(), QueueError> {
         }
     }
     Ok(())
+}
+
+/// Our queues as the kernel has them, as far as it lets us see.
+pub(super) fn our_queues(config: &Config) -> Vec<QueueState> {
+    let ours: Vec<_> = queue_numbers(config).collect();
+    queue::states().into_iter().filter(|state| ours.contains(&state.number)).collect()
 }
 
 pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::start::queue_numbers;
+use super::start::our_queues;
 use crate::config::Mode;
 use crate::control::wire::{JournalStatus, Quantiles, Queue, Status};
+use crate::kernel::process;
+use crate::kernel::queue::QueueState;
 use crate::kernel::ruleset::Method;
-use crate::kernel::{process, queue};
 use crate::report::counters::{Counters, Totals};
 use crate::report::histogram::{Durations, Histogram};
 
@@ -17,8 +18,7 @@ use crate::report::histogram::{Durations, Histogram};
 pub(super) fn status(answers: &Answers) -> Status {
     let Answers { shared, books, audience, counters, .. } = answers;
     let (config, health, now) = (books.config(), books.health().clone(), shared.clock.now());
-    let numbers: Vec<_> = queue_numbers(&config).collect();
-    let queues = queue::states().into_iter().filter(|state| numbers.contains(&state.number));
+    let census = shared.table.census(now);
     let times = |of: fn(&Counters) -> &Histogram| {
         let all = counters.iter().map(|counters| of(counters).durations());
         all.fold(Durations::default(), |sum, next| sum.with(&next))
@@ -32,18 +32,18 @@ pub(super) fn status(answers: &Answers) -> Status {
         mode: mode_name(config.mode).to_owned(),
         table: config.table.clone(),
         config: books.path.as_ref().map(|path| path.display().to_string()),
-        protection: health.protection,
+        protection: health.protection.to_string(),
         method: method_name(health.method).to_owned(),
         counters: counters.iter().map(|counters| counters.totals()).fold(Totals::default(), Totals::add),
         rates: health.rates,
         verdict_us: quantiles(&times(|counters| &counters.verdict_time)),
         block_us: quantiles(&times(|counters| &counters.block_time)),
         queue_numbers: (config.queue.first, config.queue.count),
-        queues: queues.map(shown).collect(),
-        blocked: count(shared.table.blocked(now).len()),
+        queues: our_queues(&config).into_iter().map(shown).collect(),
+        blocked: census.blocked,
         banned: count(books.bans().in_force(shared.clock.steady()).count()),
-        sources: count(shared.table.remembered()),
-        max_sources: count(shared.table.room()),
+        sources: census.remembered,
+        max_sources: census.room,
         memory_bytes: process::resident_bytes(),
         journal: audience.journal().map(|(file, health)| JournalStatus {
             file: file.display().to_string(),
@@ -70,7 +70,7 @@ pub(super) const fn method_name(method: Method) -> &'static str {
     }
 }
 
-fn shown(state: queue::QueueState) -> Queue {
+fn shown(state: QueueState) -> Queue {
     Queue { number: state.number, waiting: state.waiting, overrun: state.overrun, unsent: state.unsent }
 }
 

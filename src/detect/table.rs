@@ -33,6 +33,17 @@ pub struct ScanTable {
     hasher: ahash::RandomState,
 }
 
+/// How full the table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Sources that find room.
+    pub room: u64,
+    /// Sources remembered.
+    pub remembered: u64,
+    /// Of them, those blocked.
+    pub blocked: u64,
+}
+
 /// What is known of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -216,21 +227,19 @@ impl ScanTable {
         self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.known(now)))?
     }
 
-    /// So many sources are remembered. Looks at all records: not for every second.
+    /// How full it is at `now`. Looks at all records once: not for every packet.
     #[must_use]
-    pub fn remembered(&self) -> usize {
-        let of_shard = |shard: &Mutex<Box<[Bucket]>>| {
+    pub fn census(&self, now: Moment) -> Census {
+        let mut census = Census::default();
+        for shard in &self.shards {
             let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            buckets.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0).count()
-        };
-        self.shards.iter().map(of_shard).sum()
-    }
-
-    /// So many sources find room.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        let of_shard = |shard: &Mutex<Box<[Bucket]>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
-        self.shards.iter().map(of_shard).sum::<usize>().saturating_mul(WAYS)
+            for record in buckets.iter().flat_map(|bucket| &bucket.0) {
+                census.room = census.room.saturating_add(1);
+                census.remembered = census.remembered.saturating_add(u64::from(record.last_seen != 0));
+                census.blocked = census.blocked.saturating_add(u64::from(record.blocked_until > ticks(now)));
+            }
+        }
+        census
     }
 
     /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays. Of a source that is

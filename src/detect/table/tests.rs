@@ -279,7 +279,7 @@ fn who_is_forgotten_starts_as_a_stranger() {
     assert_eq!(ask(&table, 0, 2, 2), Standing::Watched(1, Novelty::First));
     assert!(matches!(ask(&table, 0, 3, 2), Standing::Offender { .. }));
     table.forget_all();
-    assert_eq!((table.remembered(), table.blocked(at(0))), (0, vec![]));
+    assert_eq!((table.census(at(0)).remembered, table.blocked(at(0))), (0, vec![]));
     assert_eq!(ask(&table, 0, 4, 2), Standing::Watched(1, Novelty::First));
 }
 
@@ -294,14 +294,14 @@ fn a_table_of_another_size_remembers_what_finds_room_and_the_blocked_first() {
         let standing = table.observe(at(1), source(n), (&port(2), Weight::Full), &rule);
         assert!(matches!(standing, Standing::Offender { .. }), "{standing:?}");
     }
-    let before = table.remembered();
+    let before = table.census(at(1)).remembered;
     table.resize(at(1), 65_536);
-    assert_eq!((table.remembered(), table.room()), (before, 65_536));
+    assert_eq!(table.census(at(1)), Census { room: 65_536, remembered: before, blocked: 100 });
     assert_eq!(table.blocked(at(1)).len(), 100);
     let standing = table.observe(at(1), source(1999), (&port(2), Weight::Full), &rule);
     assert!(matches!(standing, Standing::Offender { hits: 2, .. }), "{standing:?}");
     table.resize(at(1), 1024);
-    assert_eq!(table.room(), 1024);
+    assert_eq!(table.census(at(1)).room, 1024);
     assert!(table.blocked(at(1)).len() >= 99, "{}", table.blocked(at(1)).len());
 }
 
