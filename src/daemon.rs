@@ -129,11 +129,7 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let mut memory = memory::look(&config)?;
-    let shared = share(&config);
-    memory.take_networks(nft::forget_networks(&config)?);
-    nft::load(&config, &shared.host(), memory.blocks(config.mode))?;
-    memory.take_over(&nft::bans(&config.table)?);
-    nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))?;
+    launch::load(&config, &share(&config), &mut memory)?;
     Ok(memory.blocks(config.mode).len())
 }
 

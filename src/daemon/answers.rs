@@ -1,7 +1,7 @@
 //! Answers to those who only ask, each in its client's thread; what changes something is handed to the main thread, which alone changes
 //! things, and its outcome is waited for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,18 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::audience::Audience;
 use super::books::Books;
+use super::policy;
 use super::start::Shared;
 use super::status;
-use crate::config::{Exempt, Mode};
+use crate::config::Mode;
 use crate::control::peer::Peer;
 use crate::control::server::{Outgoing, Refusal, Stopped};
 use crate::control::wire::{Allowed, Block, Changed, Missed, Request, Shown};
 use crate::detect::source::Source;
 use crate::event::{Operator, plain};
 use crate::kernel::clock::wall;
-use crate::kernel::dump::{self, Element};
-use crate::kernel::surroundings;
+use crate::kernel::dump::{self, DumpError, Element};
+use crate::kernel::surroundings::Why;
 use crate::report::counters::Counters;
 use crate::report::hub::{Line, Wants};
 
@@ -99,8 +100,7 @@ impl Answers {
                 };
                 Ok(self.shared.table.blocked(now).into_iter().map(element).collect())
             }
-            Mode::Enforce => dump::dump(&config.table, config.detect.ipv6_prefix)
-                .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}"))),
+            Mode::Enforce => dump::dump(&config.table, config.detect.ipv6_prefix).map_err(|error| unreadable(&error)),
         }
     }
 
@@ -186,18 +186,11 @@ impl Answers {
             return Some(format!("an operator allowed {prefix}{}{reason}", if reason.is_empty() { "" } else { ": " }));
         }
         drop(operators);
-        if self.books.config().allow.contains(who) {
+        let config = self.books.config();
+        if config.allow.contains(who) {
             return Some("it is on the config's allow list".to_owned());
         }
-        self.exempt().into_iter().find(|(address, _)| *address == who).map(|(_, why)| words(why).to_owned())
-    }
-
-    /// Whom this host needs, unless the config has only the allow list spared.
-    pub(super) fn exempt(&self) -> Vec<(IpAddr, surroundings::Why)> {
-        match self.books.config().exempt {
-            Exempt::Automatic => surroundings::exempt(),
-            Exempt::AllowListOnly => Vec::new(),
-        }
+        policy::exempt(&config).into_iter().find(|(address, _)| *address == who).map(|(_, why)| words(why).to_owned())
     }
 
     fn allow_list(&self) -> Vec<Allowed> {
@@ -215,14 +208,11 @@ impl Answers {
             reason: Some(entry.reason).filter(|reason| !reason.is_empty()),
             lasting: entry.saved,
         });
-        let mut whys: HashMap<IpAddr, Vec<&str>> = HashMap::new();
-        let exempt = self.exempt();
-        for (address, why) in &exempt {
-            whys.entry(*address).or_default().push(words(*why));
-        }
-        let of_needs = exempt.iter().filter_map(|(address, _)| {
-            let whys = whys.remove(address)?; // once each
-            Some(Allowed { prefix: address.to_string(), why: whys.join(", "), reason: None, lasting: false })
+        let of_needs = needs(&policy::exempt(&config)).into_iter().map(|(address, why)| Allowed {
+            prefix: address.to_string(),
+            why,
+            reason: None,
+            lasting: false,
         });
         of_config.chain(of_operators).chain(of_needs).collect()
     }
@@ -245,13 +235,29 @@ impl Answers {
     }
 }
 
+/// The kernel's sets cannot be read.
+pub(super) fn unreadable(error: &DumpError) -> Refusal {
+    Refusal::plain(format!("cannot read who is blocked: {error}"))
+}
+
+/// Whom this host needs, each once, and all that it needs them for.
+pub(super) fn needs(exempt: &[(IpAddr, Why)]) -> BTreeMap<IpAddr, String> {
+    let mut needs: BTreeMap<IpAddr, String> = BTreeMap::new();
+    for (who, why) in exempt {
+        let all = needs.entry(*who).or_default();
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(words(*why));
+    }
+    needs
+}
+
 /// What this host needs somebody for.
-pub(super) const fn words(why: surroundings::Why) -> &'static str {
+const fn words(why: Why) -> &'static str {
     match why {
-        surroundings::Why::OwnAddress => "an address of this host",
-        surroundings::Why::DefaultGateway => "the default gateway",
-        surroundings::Why::Resolver => "a resolver",
-        surroundings::Why::TimeServer => "a time server",
-        surroundings::Why::Session => "somebody is logged in from there",
+        Why::OwnAddress => "an address of this host",
+        Why::DefaultGateway => "the default gateway",
+        Why::Resolver => "a resolver",
+        Why::TimeServer => "a time server",
+        Why::Session => "somebody is logged in from there",
     }
 }

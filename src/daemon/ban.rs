@@ -1,15 +1,15 @@
 //! A block that an operator wants: what makes no sense is refused, and the answer says what was before and who stays reachable even so.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::Daemon;
-use super::answers::words;
+use super::answers::needs;
 use super::bans::{Ban, Bans};
 use super::orders::{banned, check_reason, refuse};
+use super::policy;
 use crate::config::Mode;
 use crate::control::server::Refusal;
 use crate::control::wire::Changed;
@@ -64,7 +64,7 @@ impl Daemon {
     fn spared(&self, prefix: IpNet) -> Vec<String> {
         let allowed = self.shared.policy.load().rules.allow.within(prefix);
         let allowed = allowed.iter().map(|net| format!("{} is on the allow list, and stays reachable", plain(net)));
-        allowed.chain(needed(prefix, &self.answers.exempt())).collect()
+        allowed.chain(needed(prefix, &policy::exempt(&self.books.config()))).collect()
     }
 
     /// Puts operators' blocks into the kernel.
@@ -106,14 +106,12 @@ fn before(prefix: IpNet, replaced: &[Ban], now: Wall) -> Vec<String> {
 
 /// Those in `prefix` whom this host needs, each by itself, and why.
 fn needed(prefix: IpNet, exempt: &[(IpAddr, Why)]) -> Vec<String> {
-    let mut whys: BTreeMap<IpAddr, Vec<&str>> = BTreeMap::new();
-    for (who, why) in exempt.iter().filter(|(who, _)| prefix.contains(who)) {
-        whys.entry(*who).or_default().push(words(*why));
-    }
-    let more = whys.len().saturating_sub(NAMED);
+    let mut needs = needs(exempt);
+    needs.retain(|who, _| prefix.contains(who));
+    let more = needs.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("{more} more stay reachable: `nftrap allow list` shows them, and why"));
-    let one = |(who, whys): (&IpAddr, &Vec<&str>)| format!("{who} stays reachable: {}", whys.join(", "));
-    whys.iter().take(NAMED).map(one).chain(more).collect()
+    let one = |(who, why): (&IpAddr, &String)| format!("{who} stays reachable: {why}");
+    needs.iter().take(NAMED).map(one).chain(more).collect()
 }
 
 /// The first of `names`, and how many more there are.

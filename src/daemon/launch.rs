@@ -13,8 +13,9 @@ use super::allowed::Allowed;
 use super::answers::Answers;
 use super::audience::Audience;
 use super::books::Books;
+use super::memory::Memory;
 use super::protection::{Guard, Protection};
-use super::start::{announce, open_workers, share};
+use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
 use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
@@ -24,7 +25,7 @@ use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
 use crate::kernel::facts::knows_group;
-use crate::kernel::nft;
+use crate::kernel::nft::{self, NftError};
 use crate::report::events_file::{self, EventsFile};
 use crate::report::exporter::{self, Exporter};
 use crate::report::logger::with_causes;
@@ -41,10 +42,7 @@ impl Daemon {
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
         let shared = Arc::new(share(&whole));
-        memory.take_networks(nft::forget_networks(&whole)?);
-        nft::load(&whole, &shared.host(), memory.blocks(config.mode))?;
-        memory.take_over(&nft::bans(&config.table)?);
-        nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))?;
+        load(&whole, &shared, &mut memory)?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
@@ -138,6 +136,15 @@ impl Daemon {
         let answer = Arc::new(move |request, peer: &_, out: &mut _| answers.answer(request, peer, out));
         server::serve(listener, group, answer).map_err(DaemonError::Start)
     }
+}
+
+/// Puts our table into the kernel, with nothing queued, and what an earlier daemon left: in the journal, and in the kernel itself.
+/// `config` is with whom operators allowed.
+pub(super) fn load(config: &Config, shared: &Shared, memory: &mut Memory) -> Result<(), NftError> {
+    memory.take_networks(nft::forget_networks(config)?);
+    nft::load(config, &shared.host(), memory.blocks(config.mode))?;
+    memory.take_over(&nft::bans(&config.table)?);
+    nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))
 }
 
 /// Whom operators allowed for good.

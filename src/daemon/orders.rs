@@ -9,7 +9,7 @@ use log::info;
 
 use super::Daemon;
 use super::allowed::Entry;
-use super::answers::Order;
+use super::answers::{Order, unreadable};
 use super::ban::few;
 use super::bans::Ban;
 use super::policy::Policy;
@@ -119,21 +119,24 @@ impl Daemon {
             Ok(found) => Ok(found),
             // Without a table nobody is blocked; what we remember can be forgotten all the same.
             Err(DumpError::SetGone(_)) => Ok(Vec::new()),
-            Err(error) => Err(Refusal::plain(format!("cannot read who is blocked: {error}"))),
+            Err(error) => Err(unreadable(&error)),
         }
     }
 
     /// Ends their blocks and forgets what they did: they start as strangers.
     fn let_go(&mut self, sources: impl Iterator<Item = Source> + Clone) {
-        for source in sources.clone() {
-            // It fails where there is no such block, or it has just ended.
-            let (Ok(()) | Err(_)) = self.set.lift(&source);
-            self.shared.table.forget(source);
-        }
+        sources.clone().for_each(|source| self.end_block(source));
         self.catch_up();
         for source in sources {
             self.audience.evidence.forget(source);
         }
+    }
+
+    /// Takes `source` out of the kernel's set and of the scan table.
+    pub(super) fn end_block(&mut self, source: Source) {
+        // It fails where there is no such block, or it has just ended.
+        let (Ok(()) | Err(_)) = self.set.lift(&source);
+        self.shared.table.forget(source);
     }
 
     /// Waits until all is told that workers did so far. A block that the journal had only after its end would stand again after a reboot.
@@ -164,8 +167,7 @@ impl Daemon {
 
     fn sources_in_all(&self) -> Result<usize, Refusal> {
         let config = self.books.config();
-        let found = dump::dump(&config.table, config.detect.ipv6_prefix)
-            .map_err(|error| Refusal::plain(format!("cannot read who is blocked: {error}")))?;
+        let found = dump::dump(&config.table, config.detect.ipv6_prefix).map_err(|error| unreadable(&error))?;
         Ok(found.len().saturating_add(self.books.bans().in_force(self.shared.clock.steady()).count()))
     }
 

@@ -1,6 +1,7 @@
 //! What workers judge by: values made of the config and of what is around this host, replaced as a whole when either changes. What is
 //! remembered of sources is no part of it, and stays.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use log::warn;
@@ -10,7 +11,7 @@ use crate::detect::Rules;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Surroundings;
 use crate::kernel::queue::Verdict;
-use crate::kernel::surroundings;
+use crate::kernel::surroundings::{self, Why};
 use crate::time::Moment;
 
 /// What was sent before a block, and queued behind its probe, is judged by then even on a slow machine.
@@ -65,15 +66,20 @@ impl Policy {
     }
 }
 
+/// Whom this host needs now, unless the config has only the allow list spared.
+pub(super) fn exempt(config: &Config) -> Vec<(IpAddr, Why)> {
+    match config.exempt {
+        Exempt::Automatic => surroundings::exempt(),
+        Exempt::AllowListOnly => Vec::new(),
+    }
+}
+
 /// What is around this host now.
 pub(super) fn surroundings(config: &Config) -> Surroundings {
     let on_link = surroundings::on_link_networks().unwrap_or_else(|error| {
         warn!(error:%; "cannot read the addresses of our links: neighbours by IPv6 are taken for one source");
         Vec::new()
     });
-    let exempt = match config.exempt {
-        Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
-        Exempt::AllowListOnly => Prefixes::default(),
-    };
+    let exempt = surroundings::prefixes(&exempt(config));
     Surroundings { ipv6_prefix: config.detect.ipv6_prefix, on_link, exempt }
 }

@@ -94,8 +94,7 @@ impl Daemon {
     fn free(&mut self, allow: &Prefixes) {
         let blocked = self.shared.table.blocked(self.shared.clock.now());
         for (source, _) in blocked.into_iter().filter(|(source, _)| allow.covers((*source).into())) {
-            let (Ok(()) | Err(_)) = self.set.lift(&source);
-            self.shared.table.forget(source);
+            self.end_block(source);
         }
     }
 
@@ -118,8 +117,7 @@ impl Daemon {
         let mut lost = 0_u32;
         for (source, ban) in orphans {
             lost = lost.saturating_add(u32::from(bans.add(now, ban).is_err()));
-            let (Ok(()) | Err(_)) = self.set.lift(&source);
-            self.shared.table.forget(source);
+            self.end_block(source);
         }
         match nft::ban(&self.books.config().table, &banned(&bans, now)) {
             Ok(()) => *self.books.bans() = bans,
