@@ -49,7 +49,6 @@ impl Policy {
         };
         let booted = Moment::ZERO.plus(config.unserved.after_boot.saturating_sub(uptime));
         let queue_full = config.fail_mode().queue_full;
-        let workers = usize::from(config.queue.count.max(1));
         Self {
             mode: config.mode,
             rules: Rules { allow, ..Rules::of(config, booted, settle) },
@@ -59,11 +58,16 @@ impl Policy {
                 QueueFull::Open => Verdict::Accept,
                 QueueFull::Closed => Verdict::Drop,
             },
-            blocks_per_worker: usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(workers),
+            blocks_per_worker: share_of(blocks, config),
             queue_length: config.queue.length,
             queue_full,
         }
     }
+}
+
+/// Each worker's share of so many blocks.
+pub(super) fn share_of(blocks: u32, config: &Config) -> usize {
+    usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(usize::from(config.queue.count.max(1)))
 }
 
 /// Whom this host needs now, unless the config has only the allow list spared.

@@ -113,12 +113,13 @@ pub(super) fn open_workers(
         }
         Some(_) | None => config.block.max,
     };
-    let count = usize::from(config.queue.count.max(1));
-    let share_of_blocks = usize::try_from(max).unwrap_or(usize::MAX).div_ceil(count);
-    let mut workers = Vec::with_capacity(count);
+    // In the policy, too: whoever replaces it for other reasons keeps it.
+    let blocks_per_worker = policy::share_of(max, config);
+    shared.policy.store(Arc::new(Policy { blocks_per_worker, ..Policy::clone(&shared.policy.load()) }));
+    let mut workers = Vec::new();
     for number in queue_numbers(config) {
         let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
-        let blocks = blocks::open(&config.table, share_of_blocks).map_err(DaemonError::Netlink)?;
+        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, blocks, shared, facts.clone()));
     }
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
