@@ -1,9 +1,7 @@
-//! How log lines look: readable on a terminal, with priorities under systemd, JSON for machines. Reads the wall clock, which is for
-//! people only.
+//! How log lines look: readable on a terminal, with priorities under systemd, JSON for machines.
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
-use std::time::{Duration, SystemTime};
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
@@ -12,6 +10,7 @@ use log::{Level, LevelFilter, Record};
 use serde_json::Map;
 
 use super::outlet::{self, Drain};
+use crate::kernel::clock::wall;
 
 /// Form of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -51,22 +50,6 @@ pub fn with_causes(error: &dyn Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-fn now() -> String {
-    humantime::format_rfc3339_millis(wall_clock()).to_string()
-}
-
-/// The wall clock's time after `later`, to the second.
-#[must_use]
-pub fn wall_clock_after(later: Duration) -> String {
-    let then = wall_clock().checked_add(later).unwrap_or(SystemTime::UNIX_EPOCH);
-    humantime::format_rfc3339_seconds(then).to_string()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a log line says when, for people; nothing is decided by it")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
-}
-
 fn write_text(out: &mut Formatter, record: &Record<'_>, colour: bool) -> io::Result<()> {
     let (before, after) = match record.level() {
         _ if !colour => ("", ""),
@@ -75,7 +58,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>, colour: bool) -> io::Res
         Level::Info => ("\x1b[32m", "\x1b[0m"),
         Level::Debug | Level::Trace => ("\x1b[2m", "\x1b[0m"),
     };
-    write!(out, "{} {before}{:<5}{after} {}", now(), record.level(), record.args())?;
+    write!(out, "{} {before}{:<5}{after} {}", wall(), record.level(), record.args())?;
     write_pairs(out, record)
 }
 
@@ -112,7 +95,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         }
     }
     let mut object = Object(Map::new());
-    object.0.insert("time".into(), now().into());
+    object.0.insert("time".into(), wall().to_string().into());
     object.0.insert("level".into(), record.level().as_str().to_lowercase().into());
     object.0.insert("message".into(), record.args().to_string().into());
     record.key_values().visit(&mut object).map_err(io::Error::other)?;
