@@ -24,6 +24,8 @@ mod replay;
 mod restore;
 mod rules;
 mod run;
+#[cfg(test)]
+mod samples;
 mod services;
 mod stats;
 mod status;

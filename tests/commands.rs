@@ -4,104 +4,17 @@
 #![expect(clippy::disallowed_methods, reason = "it starts the program, and writes files for it")]
 
 use std::io::{BufRead as _, BufReader};
-use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 
-use nftrap::control::peer::Peer;
-use nftrap::control::server::{Outgoing, Refusal, Stopped, serve};
-use nftrap::control::wire::{Allowed, Block, Changed, Request, Shown, Status};
+use nftrap::control::wire::{Request, Status};
+use played::{daemon, daemon_with, fresh_table, quiet_daemon};
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde_json::{Value, json};
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// The name of a table that nobody else has.
-fn fresh_table() -> String {
-    format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A daemon of a table of its own, and what it was asked.
-fn daemon() -> (String, Receiver<Request>) {
-    let table = fresh_table();
-    let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
-    let (asked, requests) = channel();
-    let answer = move |request: Request, _: &Peer, out: &mut Outgoing| {
-        let (Ok(()) | Err(_)) = asked.send(request.clone());
-        answer(&request, out)
-    };
-    serve(UnixListener::bind_addr(&address).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
-    (table, requests)
-}
-
-fn answer(request: &Request, out: &mut Outgoing) -> Result<(), Stopped> {
-    let changed = |done: String, stored| Changed { done, stored, notes: vec!["and so\u{1b}".into()] };
-    match request {
-        Request::Status => out.part(&status()),
-        Request::List => (0..100_000).try_for_each(|n| out.part(&block(n))),
-        Request::Show { who } => out.part(&shown(&who.to_string())),
-        Request::Block { prefix, .. } if prefix.to_string().starts_with("203.0.113.") => {
-            Err(Refusal::new("it is a default gateway", "leave it alone").into())
-        }
-        Request::Block { prefix, .. } => out.part(&changed(format!("blocked {prefix}"), true)),
-        Request::Unblock { prefix } => out.part(&changed(format!("unblocked {prefix}"), false)),
-        Request::UnblockAll => out.part(&changed("unblocked all".into(), true)),
-        Request::Allow { prefix, .. } => out.part(&changed(format!("allowed {prefix}"), true)),
-        Request::Disallow { prefix } => out.part(&changed(format!("no longer allowed: {prefix}"), true)),
-        Request::AllowList => out.part(&Allowed {
-            prefix: "192.0.2.0/24".into(),
-            why: "operator".into(),
-            reason: Some("ours".into()),
-            lasting: true,
-        }),
-        Request::Reload => Err(Refusal::plain("nftrap.toml:3:1: there is no key `foo`").into()),
-        Request::Events { watched } => {
-            out.part(&json!({"at": "2026-11-24T05:55:21.189Z", "event": "stopped", "watched": watched}))?;
-            out.part(&json!({"missed": 7}))
-        }
-    }
-}
-
-fn status() -> Value {
-    json!({"version": "0.1.0", "process": 1, "since": "2026-11-24T05:55:21.189Z", "uptime": 60, "mode": "enforce", "table": "t",
-        "config": null, "protection": "whole", "method": "nft_queue", "rates": {"packets": 0, "blocks": 0},
-        "counters": {"packets": 0, "accepted": 0, "dropped": 0, "watched": 0, "unreadable": 0, "panics": 0, "blocks": 0, "block_failures": 0,
-            "lost": 0, "facts_lost": 0},
-        "verdict_us": {"p50": null, "p99": null}, "block_us": {"p50": null, "p99": null}, "queue_numbers": [3100, 2], "queues": [], "blocked": 0, "banned": 0,
-        "sources": 0, "max_sources": 1, "memory_bytes": 1, "journal": null})
-}
-
-fn block(n: u32) -> Block {
-    Block {
-        source: std::net::Ipv4Addr::from_bits(n).to_string(),
-        by: if n == 99_999 { "operator" } else { "nftrap" }.into(),
-        until: Some("2026-11-24T06:05:21Z".into()),
-        left: Some(552),
-        repeat: Some(1),
-        packets: Some(n.into()),
-        reason: None,
-    }
-}
-
-fn shown(source: &str) -> Shown {
-    Shown {
-        source: source.into(),
-        state: "unknown".into(),
-        why: None,
-        blocks: Vec::new(),
-        last_seen: None,
-        contacts: 0,
-        enough: (1, 4),
-        window: 3600,
-        repeats: 0,
-        evidence: Vec::new(),
-    }
-}
+#[path = "commands/played.rs"]
+mod played;
 
 fn command(table: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nftrap"));
@@ -132,22 +45,6 @@ fn status_says_by_its_exit_whether_we_are_guarded() {
     let object = &json_lines(&out)[0];
     assert_eq!((code, &object["running"], &object["protection"]), (0, &true.into(), &"whole".into()));
     serde_json::from_value::<Status>(object.clone()).unwrap();
-}
-
-/// A daemon whose status has something else in it.
-fn daemon_with(key: &'static str, value: &'static str) -> String {
-    let table = fresh_table();
-    let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
-    let answer = move |request: Request, _: &Peer, out: &mut Outgoing| {
-        if request == Request::List {
-            return out.part(&block(1));
-        }
-        let mut status = status();
-        status.as_object_mut().unwrap().insert(key.into(), value.into());
-        out.part(&status)
-    };
-    serve(UnixListener::bind_addr(&address).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
-    table
 }
 
 #[test]
@@ -358,21 +255,6 @@ fn events_are_followed_until_the_daemon_ends() {
     assert!(err.starts_with("nftrap has ended"), "{err}");
     let (_, out, _) = run(&table, &["events", "--json"]);
     assert_eq!(json_lines(&out)[1], json!({"missed": 7}));
-}
-
-/// A daemon that tells of one event, and goes on.
-fn quiet_daemon() -> String {
-    let table = fresh_table();
-    let address = SocketAddr::from_abstract_name(format!("nftrap/{table}")).unwrap();
-    let answer = |_: Request, _: &Peer, out: &mut Outgoing| {
-        out.part(&json!({"at": "2026-11-24T05:55:21.189Z", "event": "stopped"}))?;
-        out.flush()?;
-        loop {
-            std::thread::park();
-        }
-    };
-    serve(UnixListener::bind_addr(&address).unwrap(), Arc::new(|| None), Arc::new(answer)).unwrap();
-    table
 }
 
 /// Somebody who follows events, and has seen the first.

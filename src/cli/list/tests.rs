@@ -1,18 +1,7 @@
 //! The list, as an operator sees it.
 
 use super::*;
-
-fn block(source: &str) -> Block {
-    Block {
-        source: source.into(),
-        by: "nftrap".into(),
-        until: Some("2026-11-24T06:05:21.189Z".into()),
-        left: Some(552),
-        repeat: Some(3),
-        packets: Some(12_345),
-        reason: None,
-    }
-}
+use crate::cli::samples::block;
 
 fn shown(arguments: &Arguments, blocks: &[Block]) -> String {
     let mut out = Vec::new();

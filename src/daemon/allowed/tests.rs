@@ -1,3 +1,5 @@
+//! What is kept in the file of those whom operators allowed, and what people write there.
+
 use super::*;
 
 fn folder(name: &str) -> PathBuf {

@@ -1,19 +1,8 @@
 //! Stories, as an operator reads them.
 
 use super::*;
+use crate::cli::samples::block;
 use crate::event::What;
-
-fn block(source: &str) -> Block {
-    Block {
-        source: source.into(),
-        by: "nftrap".into(),
-        until: Some("2026-11-24T06:05:21.189Z".into()),
-        left: Some(552),
-        repeat: Some(3),
-        packets: Some(12_345),
-        reason: None,
-    }
-}
 
 fn shown(state: &str) -> Shown {
     Shown {
