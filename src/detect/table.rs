@@ -207,12 +207,10 @@ impl ScanTable {
     /// locked at a time, for as long as its records take to move: a tenth of a millisecond a thousand.
     pub fn resize(&self, now: Moment, sources: u32) {
         let buckets = buckets_for(sources);
-        for shard in &self.shards {
+        let same = |shard: &Mutex<Box<[Bucket]>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len() == buckets;
+        for shard in self.shards.iter().filter(|shard| !same(shard)) {
             let mut fresh: Box<[Bucket]> = bytemuck::zeroed_slice_box(buckets);
             let mut current = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.len() == buckets {
-                continue;
-            }
             for record in current.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0) {
                 let at = place(self.hasher.hash_one(record.source()), buckets);
                 fresh.get_mut(at).into_iter().for_each(|bucket| bucket.take_in(record, now));
