@@ -43,6 +43,9 @@ impl Blocks {
         if added == Err(BlockError::SetFull) && self.lift_first(now, table) {
             added = self.set.add(&source, until.since(now));
         }
+        if added.is_err() && hold.waits(source, until) {
+            added = Ok(());
+        }
         if added.is_ok() {
             self.kept.push(Reverse((until, source)));
         }

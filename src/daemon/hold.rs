@@ -1,8 +1,9 @@
 //! Keeps blocks back while `nft` works. Each block that is set makes another generation of the ruleset, and `nft`, which has to see one
-//! whole, begins anew with each: in a flood it would never end. Those held back are dropped by their workers meanwhile, packet by
-//! packet, and are in the kernel when `nft` is done. **Bounded:** what finds no room here goes to the kernel at once, as ever.
+//! whole, begins anew with each: in a flood it would never end. So the first few go to the kernel at once, as ever, and the others are
+//! dropped by their workers meanwhile, packet by packet, and are in the kernel when `nft` is done. **Bounded:** what finds no room here
+//! goes to the kernel at once, too.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -11,11 +12,16 @@ use crate::time::Moment;
 
 /// Two seconds of a flood.
 const ROOM: usize = 8192;
+/// So many blocks are not kept back each time: `nft` can bear to begin anew so often, and without a flood no scanner gains a moment.
+const AT_ONCE: u32 = 8;
+/// Nothing is kept back.
+const OFF: u32 = u32::MAX;
 
 /// Where blocks wait.
 #[derive(Debug)]
 pub(super) struct Hold {
-    held: AtomicBool,
+    /// So many more blocks are not kept back; or `OFF`.
+    at_once: AtomicU32,
     enter: Sender<(Source, Moment)>,
     leave: Receiver<(Source, Moment)>,
 }
@@ -23,25 +29,31 @@ pub(super) struct Hold {
 impl Default for Hold {
     fn default() -> Self {
         let (enter, leave) = bounded(ROOM);
-        Self { held: AtomicBool::new(false), enter, leave }
+        Self { at_once: AtomicU32::new(OFF), enter, leave }
     }
 }
 
 impl Hold {
     /// Whether the block of `source` until then is kept back. If not, it has to go to the kernel now.
     pub(super) fn keeps(&self, source: Source, until: Moment) -> bool {
-        self.held.load(Ordering::Acquire) && self.enter.try_send((source, until)).is_ok()
+        let one_less = |left: u32| if left == OFF { None } else { left.checked_sub(1) };
+        self.at_once.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) == Err(0) && self.waits(source, until)
     }
 
-    /// From now on blocks are kept back.
+    /// Whether a block that the kernel could not take now is kept back: `nft` may be about to bring the set.
+    pub(super) fn waits(&self, source: Source, until: Moment) -> bool {
+        self.at_once.load(Ordering::Acquire) != OFF && self.enter.try_send((source, until)).is_ok()
+    }
+
+    /// From now on blocks are kept back, but for a few.
     pub(super) fn begin(&self) {
-        self.held.store(true, Ordering::Release);
+        self.at_once.store(AT_ONCE, Ordering::Release);
     }
 
     /// No longer; what was kept back goes to the kernel by `set`. A worker that looked just before may put one more in: it is taken at
     /// the next call.
     pub(super) fn end(&self, set: impl FnMut((Source, Moment))) {
-        self.held.store(false, Ordering::Release);
+        self.at_once.store(OFF, Ordering::Release);
         self.release(set);
     }
 
@@ -60,13 +72,15 @@ mod tests {
         let (hold, until) = (Hold::default(), Moment::ZERO);
         let source = |n| Source::host(std::net::Ipv4Addr::from_bits(n).into());
         assert!(!hold.keeps(source(1), until));
+        assert!(!hold.waits(source(1), until));
         hold.begin();
-        let kept = (0..10_000).filter(|n| hold.keeps(source(*n), until)).count();
-        assert_eq!(kept, ROOM);
+        let kept = (0..10_000).filter(|n| hold.keeps(source(*n), until)).collect::<Vec<_>>();
+        assert_eq!((kept.len(), kept[0]), (ROOM, AT_ONCE));
+        assert!(!hold.waits(source(1), until), "there is no room");
         let mut set = Vec::new();
         hold.end(|(source, _)| set.push(source));
-        assert_eq!((set.len(), set[0]), (ROOM, source(0)));
-        assert!(!hold.keeps(source(1), until));
+        assert_eq!((set.len(), set[0]), (ROOM, source(AT_ONCE)));
+        assert!(!hold.keeps(source(1), until) && !hold.waits(source(1), until));
         hold.release(|_| panic!("nothing is left"));
     }
 }
