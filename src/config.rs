@@ -1,15 +1,18 @@
 //! What can be set, its default and its reason. Values only: what a file says is turned into these in `config/load.rs`.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::detect::prefixes::Prefixes;
 
+mod act;
 pub mod load;
 pub mod ports;
+mod report;
 
+pub use act::{Act, Command, Decoy, HostsDeny, MAX_UDP_DECOYS};
 pub use ports::PortSet;
+pub use report::{LogFormat, MetricsAddress, Report};
 
 /// Everything an operator can set, checked and resolved: no names, no strings left to interpret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,12 @@ pub struct Config {
     pub detect: Detect,
     /// What a block is.
     pub block: Block,
+    /// Ports that answer.
+    pub decoy: Decoy,
+    /// What is run for a block.
+    pub command: Command,
+    /// What is written of a block for TCP wrappers.
+    pub hosts_deny: HostsDeny,
     /// Sources that are never blocked.
     pub allow: Prefixes,
     /// Whether those whom this host depends on are never blocked either.
@@ -124,10 +133,21 @@ impl Sensitivity {
     }
 }
 
+/// What is counted of what a source sends to trigger ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Distinct places, each a destination and a port.
+    Places,
+    /// Every packet, as `PortSentry` does.
+    Packets,
+}
+
 /// When a source is an offender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Detect {
-    /// So many distinct contacts with trigger ports within `window` make an offender; 1 to `MAX_THRESHOLD`.
+    /// What `threshold` counts.
+    pub count: Count,
+    /// So many contacts with trigger ports within `window` make an offender; 1 to `MAX_THRESHOLD`, or to `MAX_PACKETS`.
     pub threshold: u8,
     /// The same for ports that nobody serves and that are no triggers.
     pub sensitivity: Sensitivity,
@@ -152,6 +172,10 @@ pub struct Block {
     pub memory: Duration,
     /// So many blocks at most; past this the one that would end first makes room.
     pub max: u32,
+    /// What is done about who probes by TCP, or by anything but UDP.
+    pub tcp: Act,
+    /// What is done about who probes by UDP.
+    pub udp: Act,
 }
 
 /// How packets come to us.
@@ -221,24 +245,6 @@ pub enum JournalFile {
     Nowhere,
 }
 
-/// Where else it is told what happens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// A file that gets each event as one line of JSON.
-    pub events: Option<PathBuf>,
-    /// Where numbers are served as Prometheus reads them.
-    pub metrics: Option<MetricsAddress>,
-}
-
-/// Where numbers are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetricsAddress {
-    /// By TCP, at one of our own loopback addresses.
-    Tcp(SocketAddr),
-    /// At a Unix socket.
-    Unix(PathBuf),
-}
-
 /// Where the journal and what operators want kept is, unless the config says otherwise.
 pub const STATE_FOLDER: &str = "/var/lib/nftrap";
 
@@ -247,6 +253,8 @@ pub const MAX_FACTOR: u32 = 100;
 
 /// A record remembers eight contacts, and evidence of half weight takes one more than the threshold.
 pub const MAX_THRESHOLD: u8 = 7;
+/// `PortSentry` 1.2 counts no further.
+pub const MAX_PACKETS: u8 = 50;
 /// More workers than this have nothing to do: one judges hundreds of thousands of packets a second.
 pub const MAX_QUEUES: u16 = 32;
 
@@ -330,19 +338,17 @@ impl Default for Config {
                 after_boot: Duration::from_secs(300),
             },
             detect: Detect {
+                count: Count::Places,
                 threshold: 1,
                 sensitivity: Sensitivity::Medium,
                 window: Duration::from_secs(3600),
                 max_sources: 131_072,
                 ipv6_prefix: 64,
             },
-            block: Block {
-                time: Duration::from_secs(600),
-                factor: 2,
-                longest: Duration::from_secs(7200),
-                memory: Duration::from_secs(7 * 86_400),
-                max: 131_072,
-            },
+            block: Block::default(),
+            decoy: Decoy::default(),
+            command: Command::default(),
+            hosts_deny: HostsDeny::default(),
             allow: Prefixes::default(),
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
@@ -355,7 +361,21 @@ impl Default for Config {
                 keep: Duration::from_secs(90 * 86_400),
                 max_bytes: 256 << 20,
             },
-            report: Report { events: None, metrics: None },
+            report: Report::default(),
+        }
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(600),
+            factor: 2,
+            longest: Duration::from_secs(7200),
+            memory: Duration::from_secs(7 * 86_400),
+            max: 131_072,
+            tcp: Act::Block,
+            udp: Act::Block,
         }
     }
 }

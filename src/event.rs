@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::probe::{Kind, Probe, Protocol};
 use crate::detect::source::Source;
 
+pub mod portsentry;
 #[cfg(test)]
 mod tests;
 mod text;

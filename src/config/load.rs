@@ -8,6 +8,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+mod act;
 mod grammar;
 mod place;
 mod ports;
@@ -17,6 +18,7 @@ mod services;
 mod source;
 #[cfg(test)]
 mod tests;
+mod together;
 mod value;
 
 use grammar::Reader;

@@ -20,6 +20,12 @@ impl PortSet {
         self.0.is_empty()
     }
 
+    /// So many ports are in it.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.iter().map(ExactSizeIterator::len).sum()
+    }
+
     /// Both together.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {

@@ -1,37 +1,43 @@
 //! Every key that the configuration has: where it stands, what it may say, what it sets. Pure.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
 use super::ReadFile;
-use super::place::{events_file, group, journal_file, metrics_address};
+use super::act::{banner, command, deny_file, deny_line};
+use super::place::{group, journal_file, metrics_address, own_file};
 use super::ports::ports;
 use super::prefixes::{Role, prefixes};
 use super::problem::{Fault, nearest, quoted};
 use super::services::{Protocol, Services};
 use super::source::{Source, Value};
-use super::value::{Grain, choice, duration, expected, number, switch, table};
+use super::together::Spans;
+use super::value::{Grain, choice, duration, duration_or_none, expected, number, switch, table};
 use crate::config::{
-    Config, Exempt, MAX_FACTOR, MAX_QUEUES, MAX_THRESHOLD, Mode, NoDaemon, OnExit, QueueFull, Sensitivity,
+    Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
+    Sensitivity,
 };
 
 /// The keys of each section; those of `""` stand before the first one.
-pub(super) const KEYS: [(&str, &[&str]); 12] = [
+pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
-    ("detect", &["threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
-    ("block", &["time", "factor", "longest", "memory", "max"]),
+    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
+    ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp"]),
+    ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
+    ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
+    ("hosts_deny", &["line", "file"]),
     ("allow", &["sources", "automatic"]),
     ("protect", &["destinations", "dark"]),
     ("queue", &["first", "count", "length"]),
     ("fail", &["queue_full", "no_daemon"]),
     ("control", &["group"]),
     ("journal", &["file", "keep", "max_mib"]),
-    ("report", &["events", "metrics"]),
+    ("report", &["log", "history", "blocked", "resolve", "events", "metrics"]),
 ];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -45,6 +51,15 @@ const MAX_KEEP: Duration = DAY.saturating_mul(3650);
 /// Below, a busy hour does not fit; above, a command takes minutes to read it.
 const MAX_MIB: RangeInclusive<u64> = 1..=65_536;
 
+/// A scanner that is held longer has given up.
+const MAX_HOLD: Duration = DAY;
+/// Each is an open file.
+const MAX_HELD: RangeInclusive<u32> = 1..=65_536;
+/// Blocks wait for it.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Each is a process.
+const MAX_AT_ONCE: RangeInclusive<u32> = 1..=64;
+
 /// Below, a handful of forged addresses makes us forget; above, the table takes gigabytes.
 const MAX_SOURCES: RangeInclusive<u32> = 1024..=16_777_216;
 /// Below, a handful of forged addresses fills it; above, the kernel set takes gigabytes.
@@ -57,6 +72,10 @@ const QUEUE_LENGTH: RangeInclusive<u32> = 16..=65_536;
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 const SENSITIVITY: [(&str, Sensitivity); 3] =
     [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
+const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
+const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
+const LOG: [(&str, LogFormat); 3] =
+    [("text", LogFormat::Text), ("json", LogFormat::Json), ("portsentry", LogFormat::PortSentry)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
@@ -67,14 +86,12 @@ pub(super) struct Reader<'a> {
     services: &'a Services,
     read_file: &'a mut ReadFile<'a>,
     config: Config,
-    /// Where keys stand that must fit to others, which may stand further down.
-    stealth: Option<Range<usize>>,
-    queues: Option<Range<usize>>,
+    spans: Spans,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: Source<'a>, services: &'a Services, read_file: &'a mut ReadFile<'a>) -> Self {
-        Self { source, services, read_file, config: Config::default(), stealth: None, queues: None }
+        Self { source, services, read_file, config: Config::default(), spans: Spans::default() }
     }
 
     /// What the document asks for; worth nothing, if problems were noted.
@@ -90,7 +107,9 @@ impl<'a> Reader<'a> {
                 self.source.refuse(value.span(), expected("a section", value, help));
             }
         }
-        self.check_together();
+        for (span, fault) in self.spans.faults(&self.config) {
+            self.source.refuse(span, fault);
+        }
         self.config
     }
 
@@ -111,7 +130,7 @@ impl<'a> Reader<'a> {
             ("trigger", "tcp") => put(&mut trigger.tcp, ports(source, v, Protocol::Tcp, self.services)),
             ("trigger", "udp") => put(&mut trigger.udp, ports(source, v, Protocol::Udp, self.services)),
             ("trigger", "stealth") => {
-                self.stealth = Some(v.span());
+                self.spans.stealth = Some(v.span());
                 source.set(&mut trigger.stealth, v, switch(v));
             }
             ("unserved", "tcp") => put(&mut unserved.tcp, ports(source, v, Protocol::Tcp, self.services)),
@@ -120,7 +139,11 @@ impl<'a> Reader<'a> {
             ("unserved", "except_udp") => put(&mut unserved.except_udp, ports(source, v, Protocol::Udp, self.services)),
             ("unserved", "after_boot") => source.set(&mut unserved.after_boot, v, duration(v, DAY, Grain::Any)),
             ("detect", "sensitivity") => source.set(&mut detect.sensitivity, v, choice(v, SENSITIVITY)),
-            ("detect", "threshold") => source.set(&mut detect.threshold, v, number(v, 1..=MAX_THRESHOLD)),
+            ("detect", "count") => source.set(&mut detect.count, v, choice(v, COUNT)),
+            ("detect", "threshold") => {
+                self.spans.threshold = Some(v.span());
+                source.set(&mut detect.threshold, v, number(v, 1..=MAX_PACKETS));
+            }
             ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
             ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
@@ -136,11 +159,11 @@ impl<'a> Reader<'a> {
             }
             ("protect", "dark") => put(&mut config.dark, prefixes(source, v, Role::Protect, self.read_file)),
             ("queue", "first") => {
-                self.queues = Some(v.span());
+                self.spans.queues = Some(v.span());
                 source.set(&mut queue.first, v, number(v, 0..=u16::MAX));
             }
             ("queue", "count") => {
-                self.queues.get_or_insert_with(|| v.span());
+                self.spans.queues.get_or_insert_with(|| v.span());
                 source.set(&mut queue.count, v, number(v, 1..=MAX_QUEUES));
             }
             ("queue", "length") => source.set(&mut queue.length, v, number(v, QUEUE_LENGTH)),
@@ -152,25 +175,51 @@ impl<'a> Reader<'a> {
                 let mebibytes = number(v, MAX_MIB);
                 source.set(&mut config.journal.max_bytes, v, mebibytes.map(|size| size << 20));
             }
-            ("report", "events") => source.set(&mut config.report.events, v, events_file(v)),
-            ("report", "metrics") => source.set(&mut config.report.metrics, v, metrics_address(v)),
             ("fail", "no_daemon") => source.set(&mut fail.no_daemon, v, choice(v, NO_DAEMON)),
-            (section, name) => source.refuse(key.span(), unknown(section, name, value)),
+            _ => self.read_action(section, key, value),
         }
     }
 
-    /// What is possible alone but not together.
-    fn check_together(&mut self) {
-        let Config { trigger, queue, .. } = &self.config;
-        let nothing = self.config.watched_tcp().is_empty() && self.config.watched_udp().is_empty();
-        if let Some(span) = self.stealth.clone().filter(|_| nothing && !trigger.stealth) {
-            let help = "name ports in tcp or udp, or set stealth = true";
-            self.source.refuse(span, Fault::new("nothing to trap: no ports, and no stealth packets", help));
-        }
-        let first = u16::MAX.saturating_sub(queue.count).saturating_add(1);
-        if let Some(span) = self.queues.clone().filter(|_| queue.first > first) {
-            let reason = format!("{} queues from {} on go past number 65535", queue.count, queue.first);
-            self.source.refuse(span, Fault::new(reason, format!("let the first be {first} or less")));
+    /// What is done about an offender, and who is told.
+    fn read_action(&mut self, section: &str, key: &Spanned<DeString<'_>>, v: &Value<'_>) {
+        let (config, source) = (&mut self.config, &mut self.source);
+        let Config { block, decoy, command: commands, hosts_deny, report, .. } = config;
+        match (section, key.get_ref().as_ref()) {
+            ("block", "tcp") => source.set(&mut block.tcp, v, choice(v, ACTS)),
+            ("block", "udp") => source.set(&mut block.udp, v, choice(v, ACTS)),
+            ("decoy", "tcp") => put(&mut decoy.tcp, ports(source, v, Protocol::Tcp, self.services)),
+            ("decoy", "udp") => {
+                self.spans.udp_decoys = Some(v.span());
+                put(&mut decoy.udp, ports(source, v, Protocol::Udp, self.services));
+            }
+            ("decoy", "banner") => source.set(&mut decoy.banner, v, banner(v)),
+            ("decoy", "hold") => source.set(&mut decoy.hold, v, duration_or_none(v, MAX_HOLD)),
+            ("decoy", "max") => source.set(&mut decoy.max, v, number(v, MAX_HELD)),
+            ("command", "run") => {
+                self.spans.commands.push(("run", v.span()));
+                put(&mut commands.run, command(source, v));
+            }
+            ("command", "first") => source.set(&mut commands.first, v, switch(v)),
+            ("command", "block") => {
+                self.spans.commands.push(("block", v.span()));
+                put(&mut commands.block, command(source, v));
+            }
+            ("command", "unblock") => {
+                self.spans.commands.push(("unblock", v.span()));
+                put(&mut commands.unblock, command(source, v));
+            }
+            ("command", "shell") => source.set(&mut commands.shell, v, switch(v)),
+            ("command", "timeout") => source.set(&mut commands.timeout, v, duration(v, MAX_TIMEOUT, Grain::Any)),
+            ("command", "at_once") => source.set(&mut commands.at_once, v, number(v, MAX_AT_ONCE)),
+            ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
+            ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
+            ("report", "log") => source.set(&mut report.log, v, choice(v, LOG)),
+            ("report", "history") => source.set(&mut report.history, v, own_file(v)),
+            ("report", "blocked") => source.set(&mut report.blocked, v, own_file(v)),
+            ("report", "resolve") => source.set(&mut report.resolve, v, switch(v)),
+            ("report", "events") => source.set(&mut report.events, v, own_file(v)),
+            ("report", "metrics") => source.set(&mut report.metrics, v, metrics_address(v)),
+            (section, name) => source.refuse(key.span(), unknown(section, name, v)),
         }
     }
 }

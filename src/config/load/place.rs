@@ -21,8 +21,8 @@ pub(super) fn journal_file(value: &Value<'_>) -> Result<JournalFile, Fault> {
     }
 }
 
-/// A file that events are appended to, or none.
-pub(super) fn events_file(value: &Value<'_>) -> Result<Option<PathBuf>, Fault> {
+/// A file that we write to, or none.
+pub(super) fn own_file(value: &Value<'_>) -> Result<Option<PathBuf>, Fault> {
     let help = "write the whole path of a file, or \"\" for none";
     match word(value, "a file", help)? {
         "" => Ok(None),
@@ -63,11 +63,11 @@ pub(super) fn metrics_address(value: &Value<'_>) -> Result<Option<MetricsAddress
     }
 }
 
-fn word<'v>(value: &'v Value<'_>, what: &str, help: &str) -> Result<&'v str, Fault> {
+pub(super) fn word<'v>(value: &'v Value<'_>, what: &str, help: &str) -> Result<&'v str, Fault> {
     value.get_ref().as_str().ok_or_else(|| expected(what, value, help))
 }
 
-fn absolute(path: &str, help: &str) -> Result<PathBuf, Fault> {
+pub(super) fn absolute(path: &str, help: &str) -> Result<PathBuf, Fault> {
     if Path::new(path).is_absolute() && !path.contains('\0') && Path::new(path).file_name().is_some() {
         Ok(PathBuf::from(path))
     } else {

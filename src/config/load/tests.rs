@@ -10,7 +10,7 @@ use std::{env, fs, process};
 
 use super::grammar::KEYS;
 use super::*;
-use crate::config::{Mode, NoDaemon, OnExit, QueueFull};
+use crate::config::{Act, Count, LogFormat, Mode, NoDaemon, OnExit, QueueFull};
 
 mod refusals;
 
@@ -66,8 +66,12 @@ fn every_key_sets_what_it_names() {
         table = "guard_2"
         on_exit = "remove"
         trigger = { tcp = [0x16, "40 - 50", "sunrpc", "ftp-data", "8080"], udp = ["tftp", "33000-34000"], stealth = false }
-        detect = { threshold = 7, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
-        block = { time = "365days", max = 1024 }
+        detect = { count = "packets", threshold = 50, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
+        block = { time = "365days", max = 1024, tcp = "command", udp = "observe" }
+        decoy = { tcp = [1, "10-12"], udp = [7], banner = "go away\r\n", hold = "0s", max = 9 }
+        command = { run = ["/bin/a", "$TARGET$"], first = true, block = ["/bin/b"], unblock = ["/bin/c"], timeout = "1m", at_once = 64 }
+        hosts_deny = { line = "ALL: $TARGET$ : DENY", file = "/srv/deny" }
+        report = { log = "portsentry", history = "/srv/history", blocked = "/srv/blocked", resolve = true }
         queue = { first = 65504, count = 32, length = 65536 }
         fail = { queue_full = "closed", no_daemon = "drop" }
     "#;
@@ -76,9 +80,23 @@ fn every_key_sets_what_it_names() {
     assert_eq!(config.trigger.tcp.to_string(), "20, 22, 40-50, 111, 8080");
     assert_eq!(config.trigger.udp.to_string(), "69, 33000-34000");
     assert!(!config.trigger.stealth);
-    assert_eq!((config.detect.threshold, config.detect.window), (7, Duration::from_secs(5400)));
+    assert_eq!((config.detect.threshold, config.detect.window), (50, Duration::from_secs(5400)));
     assert_eq!((config.detect.max_sources, config.detect.ipv6_prefix), (16_777_216, 48));
     assert_eq!((config.block.time, config.block.max), (Duration::from_secs(31_536_000), 1024));
+    assert_eq!((config.detect.count, config.block.tcp, config.block.udp), (Count::Packets, Act::Command, Act::Observe));
+    let decoy = &config.decoy;
+    assert_eq!((decoy.tcp.to_string(), decoy.udp.to_string(), decoy.max), ("1, 10-12".into(), "7".into(), 9));
+    assert_eq!((decoy.banner.as_str(), decoy.hold), ("go away\r\n", Duration::ZERO));
+    let command = &config.command;
+    assert_eq!((&command.run[..], command.first), (&["/bin/a".to_owned(), "$TARGET$".to_owned()][..], true));
+    assert_eq!((&command.block[..], &command.unblock[..]), (&["/bin/b".to_owned()][..], &["/bin/c".to_owned()][..]));
+    assert_eq!((command.shell, command.timeout, command.at_once), (false, Duration::from_secs(60), 64));
+    assert_eq!(config.hosts_deny.line.as_deref(), Some("ALL: $TARGET$ : DENY"));
+    assert_eq!(config.hosts_deny.file, Path::new("/srv/deny"));
+    let report = &config.report;
+    assert_eq!((report.log, report.resolve), (LogFormat::PortSentry, true));
+    let files = (report.history.as_deref(), report.blocked.as_deref());
+    assert_eq!(files, (Some(Path::new("/srv/history")), Some(Path::new("/srv/blocked"))));
     assert_eq!((config.queue.first, config.queue.count, config.queue.length), (65_504, 32, 65_536));
     assert_eq!((config.fail.queue_full, config.fail.no_daemon), (QueueFull::Closed, NoDaemon::Drop));
 }

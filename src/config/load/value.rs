@@ -202,6 +202,12 @@ pub(super) enum Grain {
     WholeSeconds,
 }
 
+/// The same, or none at all: `"0s"`.
+pub(super) fn duration_or_none(value: &Value<'_>, most: Duration) -> Result<Duration, Fault> {
+    let none = value.get_ref().as_str().is_some_and(|text| humantime::parse_duration(text) == Ok(Duration::ZERO));
+    if none { Ok(Duration::ZERO) } else { duration(value, most, Grain::Any) }
+}
+
 /// A duration, as in `"10m"` or `"1h 30m"`, from one second to `most`.
 pub(super) fn duration(value: &Value<'_>, most: Duration, grain: Grain) -> Result<Duration, Fault> {
     let help = "write a number and a unit, such as \"90s\", \"10m\", \"12h\" or \"7days\"";
