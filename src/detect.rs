@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, PortSet};
+use crate::config::{Act, Config, PortSet};
 use crate::packet::Packet;
 use crate::time::Moment;
 
@@ -15,7 +15,7 @@ pub mod table;
 use prefixes::Prefixes;
 use probe::{Port, Probe, Protocol, Weight};
 use source::{Source, Surroundings};
-use table::{Novelty, ScanTable, Standing, Terms, Threshold};
+use table::{Effect, Novelty, ScanTable, Standing, Terms, Threshold};
 
 /// The rules by which packets are judged: values, to be replaced as a whole while what is remembered stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Rules {
     pub triggers: Triggers,
     /// Before this moment unserved ports do not count: services that start with the machine are not there yet.
     pub unserved_from: Moment,
+    /// What is done about who probes by UDP; `threshold` has it for all else.
+    pub udp: Effect,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -48,6 +50,8 @@ pub enum Decision {
     Watch(Sighting, Novelty),
     /// The source became an offender: block it, then drop the packet.
     Block(Offence),
+    /// The source became an offender that is to be reported only.
+    Report(Offence),
     /// The source is blocked already: drop the packet.
     StillBlocked,
 }
@@ -84,12 +88,15 @@ impl Rules {
         let block = &config.block;
         Self {
             threshold: Threshold {
+                count: config.detect.count,
                 contacts: config.detect.threshold,
                 unserved: config.detect.sensitivity.contacts(),
                 window: config.detect.window,
                 block: Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory },
                 settle,
+                effect: effect(block.tcp),
             },
+            udp: effect(block.udp),
             triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
             unserved_from,
             allow: config.allow.clone(),
@@ -108,10 +115,18 @@ impl Rules {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        match table.observe(now, source, (&probe.contact, weight), &self.threshold) {
+        let rule = match probe.contact.protocol {
+            Protocol::Udp => Threshold { effect: self.udp, ..self.threshold },
+            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.threshold,
+        };
+        match table.observe(now, source, (&probe.contact, weight), &rule) {
             Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
             Standing::Offender { hits, repeat, until } => {
-                Decision::Block(Offence { source, probe, hits, repeat, until })
+                let offence = Offence { source, probe, hits, repeat, until };
+                match rule.effect {
+                    Effect::Blocked => Decision::Block(offence),
+                    Effect::Reported => Decision::Report(offence),
+                }
             }
             Standing::Blocked(_) => Decision::StillBlocked,
         }
@@ -124,5 +139,12 @@ impl Rules {
             Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => false,
         };
         if bait { Port::Trigger } else { Port::Unserved }
+    }
+}
+
+const fn effect(act: Act) -> Effect {
+    match act {
+        Act::Block => Effect::Blocked,
+        Act::Observe | Act::Command => Effect::Reported,
     }
 }

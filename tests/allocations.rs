@@ -70,7 +70,7 @@ fn judging_a_packet_and_telling_of_it_allocates_nothing() {
         let what = match decision {
             Decision::Innocent => None,
             Decision::Watch(sighting, _) => Some((0, Happened::Watched(sighting))),
-            Decision::Block(offence) => Some((1, Happened::Blocked(offence))),
+            Decision::Block(offence) | Decision::Report(offence) => Some((1, Happened::Blocked(offence))),
             Decision::StillBlocked => {
                 decided[2] += 1;
                 None

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use nftrap::config::Count;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::Source;
-use nftrap::detect::table::{Novelty, ScanTable, Seeds, Standing, Terms, Threshold};
+use nftrap::detect::table::{Effect, Novelty, ScanTable, Seeds, Standing, Terms, Threshold};
 use nftrap::time::Moment;
 
 /// Everything ever seen, in whole seconds.
@@ -117,6 +118,8 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
     for round in 0..60 {
         let mut dice = Dice(round);
         let rule = Threshold {
+            count: Count::Places,
+            effect: Effect::Blocked,
             contacts: u8::try_from(1 + dice.below(7)).unwrap(),
             unserved: u8::try_from(1 + dice.below(7)).unwrap(),
             window: Duration::from_secs(1 + dice.below(600)),

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
-use nftrap::config::Config;
+use nftrap::config::{Config, Count};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::source::Surroundings;
-use nftrap::detect::table::{ScanTable, Seeds, Threshold};
-use nftrap::detect::{Decision, Rules};
+use nftrap::detect::table::{Effect, ScanTable, Seeds, Threshold};
+use nftrap::detect::{Decision, Offence, Rules};
 use nftrap::packet::{Packet, TcpFlags, Transport};
 use nftrap::time::Moment;
 
@@ -58,6 +58,7 @@ struct World {
     surroundings: Surroundings,
     allow: Vec<IpNet>,
     exempt: Vec<IpNet>,
+    udp: Effect,
     /// From the first packet on.
     judge: Option<(Rules, ScanTable)>,
 }
@@ -70,6 +71,7 @@ impl Default for World {
             surroundings: Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() },
             allow: Vec::new(),
             exempt: Vec::new(),
+            udp: Effect::Blocked,
             judge: None,
         }
     }
@@ -80,6 +82,9 @@ impl World {
         assert!(self.judge.is_none(), "{place}: settings come before packets");
         match name {
             "threshold" => self.rule.contacts = value.parse().unwrap(),
+            "count" if value == "packets" => self.rule.count = Count::Packets,
+            "tcp" if value == "report" => self.rule.effect = Effect::Reported,
+            "udp" if value == "report" => self.udp = Effect::Reported,
             "window" => self.rule.window = humantime::parse_duration(value).unwrap(),
             "block" => self.rule.block.first = humantime::parse_duration(value).unwrap(),
             "factor" => self.rule.block.factor = value.parse().unwrap(),
@@ -97,6 +102,7 @@ impl World {
     fn see(&mut self, event: &str, place: &str) -> String {
         let rules = Rules {
             threshold: self.rule,
+            udp: self.udp,
             allow: Prefixes::new(&self.allow),
             ..Rules::of(&Config::default(), Moment::ZERO, Duration::ZERO)
         };
@@ -107,12 +113,15 @@ impl World {
             Decision::Innocent => "innocent".into(),
             Decision::Watch(_, _) => "watch".into(),
             Decision::StillBlocked => "still blocked".into(),
-            Decision::Block(offence) => {
-                let lasts = humantime::format_duration(offence.until.since(now));
-                format!("block {} {lasts} hits={} kind={}", offence.source, offence.hits, offence.probe.kind)
-            }
+            Decision::Block(offence) => told("block", now, &offence),
+            Decision::Report(offence) => told("report", now, &offence),
         }
     }
+}
+
+fn told(what: &str, now: Moment, offence: &Offence) -> String {
+    let lasts = humantime::format_duration(offence.until.since(now));
+    format!("{what} {} {lasts} hits={} kind={}", offence.source, offence.hits, offence.probe.kind)
 }
 
 /// `TIME SOURCE:PORT > DESTINATION:PORT udp|hidden|SFRPAU…|.`

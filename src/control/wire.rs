@@ -222,7 +222,8 @@ pub struct Block {
 pub struct Shown {
     /// Who it is to us: the address, or its network.
     pub source: String,
-    /// `never blocked`, `blocked`, `would be blocked` (while only observing), `watched`, or `unknown`.
+    /// `never blocked`, `blocked`, `would be blocked` (while only observing), `reported` (as `[block]` has it), `watched`,
+    /// or `unknown`.
     pub state: String,
     /// Why it is never blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -160,6 +160,7 @@ impl Answers {
             (None, true, Some(known)) if known.blocked_until.is_some() && config.mode == Mode::Observe => {
                 "would be blocked"
             }
+            (None, true, Some(known)) if known.reported => "reported",
             (None, true, Some(known)) if known.contacts > 0 => "watched",
             (None, true, _) => "unknown",
         };

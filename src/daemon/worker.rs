@@ -125,7 +125,7 @@ impl Worker {
             }
             (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,
             (Decision::Block(offence), Mode::Enforce) => self.block(now, &offence),
-            (Decision::Block(offence), Mode::Observe) => {
+            (Decision::Block(offence), Mode::Observe) | (Decision::Report(offence), _) => {
                 count(&self.counters.blocks);
                 self.tell(now, Happened::WouldBlock(offence));
                 Verdict::Accept

@@ -13,6 +13,7 @@ use bytemuck::Zeroable as _;
 
 use super::probe::{Contact, Weight};
 use super::source::Source;
+use crate::config::Count;
 use crate::time::Moment;
 
 mod record;
@@ -51,6 +52,8 @@ pub struct Known {
     pub last_seen: Moment,
     /// Until when it is blocked, if it is.
     pub blocked_until: Option<Moment>,
+    /// Whether it is an offender that was reported only.
+    pub reported: bool,
     /// Blocks in a row so far.
     pub repeats: u8,
     /// Contacts that are remembered, counting or not.
@@ -64,7 +67,9 @@ pub struct Seeds(pub u64, pub u64);
 /// What makes an offender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
-    /// So many distinct contacts of full weight; of half weight, one more.
+    /// What counts of full weight.
+    pub count: Count,
+    /// So many contacts of full weight; of half weight, one more, and always distinct ones.
     pub contacts: u8,
     /// So many distinct contacts with ports that nobody serves, but that are no triggers.
     pub unserved: u8,
@@ -75,6 +80,17 @@ pub struct Threshold {
     /// How long after a block is set its source's packets may still be on their way to us. One that comes later was let
     /// through: somebody took the block out of the kernel, and the source offends again.
     pub settle: Duration,
+    /// What becomes of an offender.
+    pub effect: Effect,
+}
+
+/// What becomes of an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is blocked.
+    Blocked,
+    /// It is reported once, for as long as it would be blocked; what it does otherwise may have it blocked yet.
+    Reported,
 }
 
 /// How long blocks last: each repeat longer than the one before, up to a limit.
@@ -234,7 +250,7 @@ impl ScanTable {
             for record in buckets.iter().flat_map(|bucket| &bucket.0) {
                 census.room = census.room.saturating_add(1);
                 census.remembered = census.remembered.saturating_add(u64::from(record.last_seen != 0));
-                census.blocked = census.blocked.saturating_add(u64::from(record.blocked_until > ticks(now)));
+                census.blocked = census.blocked.saturating_add(u64::from(record.blocks(now)));
             }
         }
         census
@@ -254,8 +270,7 @@ impl ScanTable {
     /// Until when `source` is blocked, if it is.
     #[must_use]
     pub fn blocked_until(&self, now: Moment, source: Source) -> Option<Moment> {
-        let until = self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until))??;
-        (until > ticks(now)).then(|| moment(until))
+        self.show(now, source)?.blocked_until
     }
 
     /// All sources that are blocked at `now`, with the ends of their blocks; in no order. One shard is locked at a time.
@@ -265,7 +280,7 @@ impl ScanTable {
         for shard in &self.shards {
             let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let records = buckets.iter().flat_map(|bucket| &bucket.0);
-            let blocked = records.filter(|record| record.blocked_until > ticks(now));
+            let blocked = records.filter(|record| record.blocks(now));
             found.extend(blocked.map(|record| (record.source(), moment(record.blocked_until))));
             drop(buckets);
         }

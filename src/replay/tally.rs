@@ -70,13 +70,14 @@ impl Tally {
         self.suspicious = self.suspicious.saturating_add(1);
         if let Some(offender) = self.places.get(&source).and_then(|at| self.offenders.get_mut(*at)) {
             offender.total = offender.total.saturating_add(1);
-            offender.blocks = offender.blocks.saturating_add(u64::from(matches!(decision, Decision::Block(_))));
+            offender.blocks =
+                offender.blocks.saturating_add(u64::from(matches!(decision, Decision::Block(_) | Decision::Report(_))));
             return;
         }
         let begun = self.beginnings.entry(source, || Beginning { first: now, probes: 0 });
         begun.probes = begun.probes.saturating_add(1);
         match decision {
-            Decision::Block(offence) => {
+            Decision::Block(offence) | Decision::Report(offence) => {
                 let begun = *begun;
                 self.list(now, &offence, begun);
             }

@@ -19,11 +19,11 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nftrap::config::{Config, QueueFull};
+use nftrap::config::{Config, Count, QueueFull};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
-use nftrap::detect::table::{ScanTable, Seeds, Terms, Threshold};
+use nftrap::detect::table::{Effect, ScanTable, Seeds, Terms, Threshold};
 use nftrap::kernel::block_set::BlockSet;
 use nftrap::kernel::dump::{self, Element};
 use nftrap::kernel::queue::{Queue, Received, Verdict};
@@ -211,6 +211,8 @@ fn scan_table() {
 
 fn observe(table: &ScanTable, n: u32) {
     let rule = Threshold {
+        count: Count::Places,
+        effect: Effect::Blocked,
         contacts: 7,
         unserved: 4,
         window: Duration::from_secs(600),

@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::desk::Desk;
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::packet::{FIN, tcp, udp};
 use crate::lab::wire::Answer;
@@ -47,4 +48,33 @@ fn observe_mode_drops_nothing_and_says_once_what_it_would_have_done() {
     daemon.signal(Signal::USR1);
     let counters = daemon.wait_for_line("counters ");
     assert!(counters.contains(" dropped=0 "), "{counters}");
+}
+
+#[test]
+fn who_probes_by_udp_is_reported_where_the_operator_says_so_and_by_tcp_blocked() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let config = |act| format!("block.udp = \"{act}\"\ndetect = {{ count = \"packets\", threshold = 2 }}\n{ONE_QUEUE}");
+    let desk = Desk::at(&lab, &config("observe"));
+    let daemon = desk.start();
+    let by_udp = |port| udp((routed(2), 4000), (SERVER, port), b"?");
+    for _ in 0..3 {
+        lab.wire.send(&by_udp(69));
+    }
+    daemon.wait_for_line("would block source=10.1.0.2 port=69 protocol=udp kind=udp hits=2 ");
+    lab.settle(&daemon, SERVER);
+    assert!(!daemon.blocks("10.1.0.2"));
+    assert!(desk.done("why 10.1.0.2").starts_with("10.1.0.2 was reported, and is not blocked"));
+    assert!(desk.listed().iter().all(|line| !line.starts_with("10.1.0.2 ")));
+
+    // The same packet once more counts as one more, and this time it is no report's.
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=111 ");
+    assert!(daemon.blocks("10.1.0.2"));
+    assert_eq!(daemon.lines_with("would block source=10.1.0.2 "), 1, "in:\n{}", daemon.log());
+
+    desk.reload(&config("block"));
+    for _ in 0..2 {
+        lab.wire.send(&udp((routed(3), 4000), (SERVER, 69), b"?"));
+    }
+    daemon.wait_for_line("blocked source=10.1.0.3 port=69 protocol=udp ");
 }

@@ -82,6 +82,9 @@ impl Story<'_> {
             "would be blocked" => {
                 lines.push(format!("{source} would be blocked, but nftrap only observes (`mode` in its config)"));
             }
+            "reported" => {
+                lines.push(format!("{source} was reported, and is not blocked ([block] `tcp` and `udp` in its config)"))
+            }
             state => lines.push(format!("{source} is {}{why}", printable(state))),
         }
         lines

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytemuck::Zeroable;
 
-use super::{Known, Novelty, Standing, Threshold};
+use super::{Effect, Known, Novelty, Standing, Threshold};
+use crate::config::Count;
 use crate::detect::probe::Weight;
 use crate::detect::source::Source;
 use crate::time::Moment;
@@ -36,8 +37,17 @@ pub(super) struct Record {
     /// Blocks in a row, each soon enough after the one before.
     repeats: u8,
     prefix: u8,
-    /// 1 when the contacts that the last block answered for are cleared.
-    cleared: u8,
+    aftermath: u8,
+    /// Packets of full weight, since the source was silent for the whole window; no more than can count.
+    packets: u8,
+}
+
+/// Values of `aftermath`, beside 0: the last block is one, and answers for the contacts remembered.
+mod aftermath {
+    /// It has ended, and the contacts that it answered for are cleared.
+    pub(super) const CLEARED: u8 = 1;
+    /// It is none: the offender was reported only.
+    pub(super) const REPORTED: u8 = 2;
 }
 
 /// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
@@ -117,23 +127,34 @@ impl Record {
     pub(super) fn known(&self, now: Moment) -> Known {
         Known {
             last_seen: moment(self.last_seen),
-            blocked_until: (self.blocked_until > ticks(now)).then(|| moment(self.blocked_until)),
+            blocked_until: self.blocks(now).then(|| moment(self.blocked_until)),
+            reported: self.is_reported(now),
             repeats: self.repeats,
             contacts: u8::try_from(self.contacts.iter().filter(|contact| contact.second != 0).count())
                 .unwrap_or(u8::MAX),
         }
     }
 
+    /// Whether it is blocked.
+    pub(super) fn blocks(&self, now: Moment) -> bool {
+        self.blocked_until > ticks(now) && self.aftermath != aftermath::REPORTED
+    }
+
+    fn is_reported(&self, now: Moment) -> bool {
+        self.blocked_until > ticks(now) && self.aftermath == aftermath::REPORTED
+    }
+
     /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
     fn rank(&self, now: Moment) -> (bool, u64) {
-        let blocked = self.blocked_until > ticks(now);
+        let blocked = self.blocks(now);
         (blocked, if blocked { self.blocked_until } else { self.last_seen })
     }
 
     pub(super) fn observe(&mut self, look: Look, rule: &Threshold) -> Standing {
         let Look { now, fingerprint, weight } = look;
+        let silent_since = self.last_seen;
         self.last_seen = ticks(now);
-        if self.blocked_until > ticks(now) {
+        if self.blocks(now) {
             let until = moment(self.blocked_until);
             return match weight {
                 Weight::Full | Weight::Unserved if now.since(self.set()) > rule.settle => self.offend_again(now, rule),
@@ -142,14 +163,31 @@ impl Record {
                 Weight::Full | Weight::Unserved | Weight::Half | Weight::UnservedHalf => Standing::Blocked(until),
             };
         }
-        if self.blocked_until != 0 && self.cleared == 0 {
+        let reported = self.is_reported(now);
+        if self.blocked_until != 0 && !reported && self.aftermath != aftermath::CLEARED {
             // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
-            (self.contacts, self.cleared) = ([Remembered::zeroed(); CONTACTS], 1);
+            (self.contacts, self.packets, self.aftermath) = ([Remembered::zeroed(); CONTACTS], 0, aftermath::CLEARED);
         }
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
-        match self.count(fingerprint, seconds(now), oldest.max(1)) {
-            Counted { hits, weights, novelty } if weights < ENOUGH => Standing::Watched(hits, novelty),
-            Counted { hits, .. } => self.offend(now, hits, rule),
+        let packets = self.count_packet(weight, silent_since < ticks_of_second(oldest), rule);
+        let Counted { hits, weights, novelty } = self.count(fingerprint, seconds(now), oldest.max(1));
+        match packets {
+            // What has been said is not said again; a probe that blocks goes on below.
+            _ if reported && rule.effect == Effect::Reported => Standing::Watched(hits, Novelty::Again),
+            Some(packets) if packets >= rule.contacts => self.offend(now, packets, rule),
+            Some(_) | None if weights < ENOUGH => Standing::Watched(hits, novelty),
+            Some(_) | None => self.offend(now, hits, rule),
+        }
+    }
+
+    /// Packets of full weight so far, where each of them counts.
+    fn count_packet(&mut self, weight: Weight, was_silent: bool, rule: &Threshold) -> Option<u8> {
+        match (rule.count, weight) {
+            (Count::Packets, Weight::Full) => {
+                self.packets = if was_silent { 1 } else { self.packets.saturating_add(1) };
+                Some(self.packets)
+            }
+            (Count::Places, _) | (Count::Packets, Weight::Half | Weight::Unserved | Weight::UnservedHalf) => None,
         }
     }
 
@@ -169,7 +207,9 @@ impl Record {
 
     fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
         let forgiven = self.blocked_until == 0 || now.since(moment(self.blocked_until)) > rule.block.memory;
-        self.repeats = if forgiven { 1 } else { self.repeats.saturating_add(1) };
+        // Who was reported and is to be blocked now offends for the same time.
+        let repeats = if self.is_reported(now) { self.repeats } else { self.repeats.saturating_add(1) };
+        self.repeats = if forgiven { 1 } else { repeats };
         self.sentence(now, hits, rule)
     }
 
@@ -181,6 +221,9 @@ impl Record {
 
     fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
         self.set_blocked(now, rule.block.of(self.repeats), self.repeats);
+        if rule.effect == Effect::Reported {
+            self.aftermath = aftermath::REPORTED;
+        }
         Standing::Offender { hits, repeat: self.repeats, until: moment(self.blocked_until) }
     }
 
@@ -190,7 +233,7 @@ impl Record {
         // Rounded up, so that the block does not seem to be set later than it was.
         self.lasts =
             u32::try_from(lasts.as_secs().saturating_add(u64::from(lasts.subsec_nanos() > 0))).unwrap_or(u32::MAX);
-        (self.repeats, self.cleared) = (repeats, 0);
+        (self.repeats, self.aftermath) = (repeats, 0);
     }
 
     /// Takes back that it is blocked, as if that had not been; its evidence stays.
@@ -227,6 +270,11 @@ pub(super) fn ticks(moment: Moment) -> u64 {
 
 pub(super) fn moment(ticks: u64) -> Moment {
     Moment::from_start(Duration::from_micros(ticks.saturating_sub(1)))
+}
+
+/// The first tick of a second as `seconds` counts them.
+fn ticks_of_second(second: u32) -> u64 {
+    u64::from(second.saturating_sub(1)).saturating_mul(1_000_000).saturating_add(1)
 }
 
 /// Seconds, plus one so that 0 can mean never; the end of time after 136 years.

@@ -9,6 +9,8 @@ use super::*;
 
 const SEEDS: Seeds = Seeds(1, 2);
 const RULE: Threshold = Threshold {
+    count: Count::Places,
+    effect: Effect::Blocked,
     contacts: 1,
     unserved: 4,
     window: Duration::from_secs(600),
@@ -186,6 +188,8 @@ fn a_block_taken_over_lasts_as_long_as_it_has_left() {
 
 /// A minute, then twice as long each time, but no longer than five minutes; all is forgiven after an hour.
 const GROWING: Threshold = Threshold {
+    count: Count::Places,
+    effect: Effect::Blocked,
     block: Terms {
         first: Duration::from_secs(60),
         factor: 2,
@@ -309,10 +313,10 @@ fn a_table_of_another_size_remembers_what_finds_room_and_the_blocked_first() {
 fn what_is_known_of_a_source_can_be_shown() {
     let table = ScanTable::new(1024, SEEDS);
     assert_eq!(ask(&table, 7, 1, 2), Standing::Watched(1, Novelty::First));
-    let watched = Known { last_seen: at(7), blocked_until: None, repeats: 0, contacts: 1 };
+    let watched = Known { last_seen: at(7), blocked_until: None, reported: false, repeats: 0, contacts: 1 };
     assert_eq!(table.show(at(7), source(1)), Some(watched));
     assert!(matches!(ask(&table, 8, 2, 2), Standing::Offender { .. }));
-    let blocked = Known { last_seen: at(8), blocked_until: Some(at(68)), repeats: 1, contacts: 2 };
+    let blocked = Known { last_seen: at(8), blocked_until: Some(at(68)), reported: false, repeats: 1, contacts: 2 };
     assert_eq!(table.show(at(8), source(1)), Some(blocked));
     assert_eq!(table.show(at(68), source(1)).unwrap().blocked_until, None);
 }

@@ -55,7 +55,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
 fn story(shown: &Shown) -> Vec<Said> {
     let tone = match shown.state.as_str() {
         "blocked" => Tone::Bad,
-        "would be blocked" => Tone::Warning,
+        "would be blocked" | "reported" => Tone::Warning,
         _ => Tone::Good,
     };
     let normal = |text: String| (Tone::Normal, text);

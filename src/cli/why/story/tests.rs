@@ -136,6 +136,8 @@ fn nobody_is_told_to_be_nobody_and_the_past_makes_a_difference() {
 fn an_observer_is_told_that_nothing_is_blocked() {
     let text = told("198.51.100.2", &shown("would be blocked"), &[]);
     assert!(text.starts_with("198.51.100.2 would be blocked, but nftrap only observes"), "{text}");
+    let text = told("198.51.100.2", &shown("reported"), &[]);
+    assert!(text.starts_with("198.51.100.2 was reported, and is not blocked ([block] "), "{text}");
 }
 
 #[test]
