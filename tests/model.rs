@@ -18,6 +18,9 @@ struct Model {
     /// By source and place: how heavy at most, and when last.
     contacts: HashMap<(Source, Contact), (f64, u64)>,
     blocks: HashMap<Source, Block>,
+    /// Packets of full weight in a row, and when a source was last seen.
+    packets: HashMap<Source, u8>,
+    seen: HashMap<Source, u64>,
 }
 
 /// A source's last block, in whole seconds.
@@ -28,6 +31,8 @@ struct Block {
     repeat: u8,
     /// Whether its evidence went with it already.
     over: bool,
+    /// Whether it is none: the source was reported only.
+    reported: bool,
 }
 
 impl Model {
@@ -38,7 +43,9 @@ impl Model {
         (contact, weight): (Contact, Weight),
         rule: &Threshold,
     ) -> Standing {
-        if let Some(block) = self.blocks.get(&source).copied().filter(|block| block.until > second) {
+        let last_seen = self.seen.insert(source, second);
+        let current = self.blocks.get(&source).copied().filter(|block| block.until > second);
+        if let Some(block) = current.filter(|block| !block.reported) {
             if second - block.set <= rule.settle.as_secs() {
                 return Standing::Blocked(at(block.until));
             }
@@ -47,18 +54,29 @@ impl Model {
                 Weight::Half | Weight::UnservedHalf => Standing::Blocked(at(block.until)),
             };
         }
-        if let Some(block) = self.blocks.get_mut(&source).filter(|block| !block.over) {
+        if current.is_some() && rule.effect == Effect::Reported {
+            return Standing::Watched(0, Novelty::Again);
+        }
+        if let Some(block) = self.blocks.get_mut(&source).filter(|block| current.is_none() && !block.over) {
             block.over = true;
             self.contacts.retain(|(who, _), _| *who != source);
+            self.packets.remove(&source);
         }
         let oldest = second.saturating_sub(rule.window.as_secs());
+        let packets = self.packets.entry(source).or_default();
+        if rule.count == Count::Packets && weight == Weight::Full {
+            *packets = if last_seen.is_none_or(|last| last < oldest) { 1 } else { packets.saturating_add(1) };
+        }
+        let enough = rule.count == Count::Packets && weight == Weight::Full && *packets >= rule.contacts;
+        let packets = *packets;
         let (sum, hits, novelty) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
-        if sum < 0.999 {
+        if sum < 0.999 && !enough {
             return Standing::Watched(hits, novelty);
         }
-        let recent = |block: &&Block| second - block.until <= rule.block.memory.as_secs();
-        let repeat = self.blocks.get(&source).filter(recent).map_or(1, |block| block.repeat.saturating_add(1));
-        self.block(second, source, (hits, repeat), rule)
+        let recent = |block: &&Block| second.saturating_sub(block.until) <= rule.block.memory.as_secs();
+        let next = |block: &Block| if current.is_some() { block.repeat } else { block.repeat.saturating_add(1) };
+        let repeat = self.blocks.get(&source).filter(recent).map_or(1, next);
+        self.block(second, source, (if enough { packets } else { hits }, repeat), rule)
     }
 
     fn count(
@@ -82,7 +100,10 @@ impl Model {
         let grown =
             (1..repeat).fold(rule.block.first, |length, _| (length * rule.block.factor).min(rule.block.longest));
         let until = second + grown.max(rule.block.first).as_secs();
-        self.blocks.insert(source, Block { set: second, until, repeat, over: false });
+        self.blocks.insert(
+            source,
+            Block { set: second, until, repeat, over: false, reported: rule.effect == Effect::Reported },
+        );
         Standing::Offender { hits, repeat, until: at(until) }
     }
 }
@@ -118,7 +139,7 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
     for round in 0..60 {
         let mut dice = Dice(round);
         let rule = Threshold {
-            count: Count::Places,
+            count: if round % 3 == 0 { Count::Packets } else { Count::Places },
             effect: Effect::Blocked,
             contacts: u8::try_from(1 + dice.below(7)).unwrap(),
             unserved: u8::try_from(1 + dice.below(7)).unwrap(),
@@ -143,6 +164,9 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             };
             let weights = [Weight::Full, Weight::Half, Weight::Unserved, Weight::UnservedHalf];
             let weight = weights[usize::try_from(dice.below(4)).unwrap()];
+            // In every other round one of two packets is of a protocol whose offenders are reported only.
+            let reported = round % 2 == 0 && dice.below(2) == 0;
+            let rule = Threshold { effect: if reported { Effect::Reported } else { Effect::Blocked }, ..rule };
             let expected = model.observe(second, source, (place, weight), &rule);
             let decided = table.observe(at(second), source, (&place, weight), &rule);
             assert_eq!(decided, expected, "round {round}, step {step}, second {second}, {source}, {rule:?}");

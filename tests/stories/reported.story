@@ -5,7 +5,7 @@ udp = report
 300  192.0.2.1:40000 > 203.0.113.2:7    udp -> watch
 
 # By TCP it is blocked even so, and for the time of a first block.
-301  192.0.2.1:40000 > 203.0.113.2:111  S   -> block 192.0.2.1 10m hits=4 kind=syn
+301  192.0.2.1:40000 > 203.0.113.2:111  S   -> block 192.0.2.1 10m hits=2 kind=syn
 302  192.0.2.1:40000 > 203.0.113.2:69   udp -> still blocked
 
 # A report ends as a block does; the next is longer.

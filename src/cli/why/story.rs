@@ -83,7 +83,8 @@ impl Story<'_> {
                 lines.push(format!("{source} would be blocked, but nftrap only observes (`mode` in its config)"));
             }
             "reported" => {
-                lines.push(format!("{source} was reported, and is not blocked ([block] `tcp` and `udp` in its config)"))
+                lines
+                    .push(format!("{source} was reported, and is not blocked ([block] `tcp` and `udp` in its config)"));
             }
             state => lines.push(format!("{source} is {}{why}", printable(state))),
         }

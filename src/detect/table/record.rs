@@ -164,6 +164,9 @@ impl Record {
             };
         }
         let reported = self.is_reported(now);
+        if reported && rule.effect == Effect::Reported {
+            return Standing::Watched(0, Novelty::Again); // what has been said is not said again
+        }
         if self.blocked_until != 0 && !reported && self.aftermath != aftermath::CLEARED {
             // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
             (self.contacts, self.packets, self.aftermath) = ([Remembered::zeroed(); CONTACTS], 0, aftermath::CLEARED);
@@ -172,8 +175,6 @@ impl Record {
         let packets = self.count_packet(weight, silent_since < ticks_of_second(oldest), rule);
         let Counted { hits, weights, novelty } = self.count(fingerprint, seconds(now), oldest.max(1));
         match packets {
-            // What has been said is not said again; a probe that blocks goes on below.
-            _ if reported && rule.effect == Effect::Reported => Standing::Watched(hits, Novelty::Again),
             Some(packets) if packets >= rule.contacts => self.offend(now, packets, rule),
             Some(_) | None if weights < ENOUGH => Standing::Watched(hits, novelty),
             Some(_) | None => self.offend(now, hits, rule),
