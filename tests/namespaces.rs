@@ -25,6 +25,8 @@ mod coexist;
 mod coexist_iptables;
 #[path = "namespaces/coexist_nft.rs"]
 mod coexist_nft;
+#[path = "namespaces/coexist_portsentry.rs"]
+mod coexist_portsentry;
 #[path = "namespaces/coexist_queue.rs"]
 mod coexist_queue;
 #[path = "namespaces/commands.rs"]
