@@ -62,6 +62,34 @@ fn clients_of_many_services_that_stop_are_no_scanners() {
 }
 
 #[test]
+fn services_come_and_go_while_scans_run_and_none_of_their_packets_is_queued() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon =
+        Daemon::start(&lab.server, &format!("{ONE_QUEUE}[trigger]\ntcp = [\"1-112\", \"114-138\", \"140-1023\"]\n"));
+    for round in 0..5 {
+        let (scanner, service) = (routed(50 + round), lab.server.serve(server(80)));
+        lab.probe(scanner, SERVER, 600 + u16::from(round));
+        daemon.wait_for_line(&format!("blocked source={scanner} port={} ", 600 + u16::from(round)));
+        let (_, queued) = lab.server.queue_counts();
+        for _ in 0..10 {
+            assert_eq!(lab.attacker.knock(routed(2), server(80)), Answer::Open);
+        }
+        drop(service);
+        assert_eq!(lab.attacker.knock(routed(2), server(80)), Answer::Refused);
+        assert_eq!(lab.server.queue_counts().1, queued, "round {round}");
+    }
+    for port in [113, 139] {
+        assert_eq!(lab.attacker.knock(routed(3), server(port)), Answer::Refused);
+    }
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("blocked source=10.1.0.2 ") + daemon.lines_with("blocked source=10.1.0.3 "), 0);
+    // A service that is gone for good is a trap again, as soon as somebody says so.
+    lab.server.nft_load("flush set inet nftrap served");
+    lab.probe(routed(2), SERVER, 80);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=80 ");
+}
+
+#[test]
 fn sctp_and_protocol_scans_are_found_and_what_routers_speak_is_not() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, &[ONE_QUEUE, AT_ONCE].concat());
