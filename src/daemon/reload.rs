@@ -77,7 +77,7 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
-        self.open_events_file();
+        self.open_files();
         Ok((waiting, notes))
     }
 
@@ -157,6 +157,10 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
         ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),
+        ("report.log", old.report.log != fresh.report.log),
+        ("report.history", old.report.history != fresh.report.history),
+        ("report.blocked", old.report.blocked != fresh.report.blocked),
+        ("report.resolve", old.report.resolve != fresh.report.resolve),
         ("report.events", old.report.events != fresh.report.events),
         ("report.metrics", old.report.metrics != fresh.report.metrics),
     ];

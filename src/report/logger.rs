@@ -9,18 +9,10 @@ use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Record};
 use serde_json::Map;
 
+use super::chronicle::TARGET;
 use super::outlet::{self, Drain};
+use crate::config::LogFormat;
 use crate::kernel::clock::wall;
-
-/// Form of the log on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Sets up the log, once; `RUST_LOG` can ask for more or less than `info`.
 #[expect(clippy::disallowed_methods, reason = "systemd says by a variable that standard error leads to its journal")]
@@ -36,8 +28,9 @@ pub fn set_up(format: LogFormat) -> io::Result<Drain> {
         .target(Target::Pipe(Box::new(outlet)));
     match format {
         LogFormat::Json => builder.format(write_json),
-        LogFormat::Text if journal => builder.format(write_journal),
-        LogFormat::Text => builder.format(move |out, record| write_text(out, record, colour)),
+        // The chronicle's lines come in the other words, and everything else as text.
+        LogFormat::Text | LogFormat::PortSentry if journal => builder.format(write_journal),
+        LogFormat::Text | LogFormat::PortSentry => builder.format(move |out, record| write_text(out, record, colour)),
     };
     builder.init();
     Ok(drain)
@@ -51,6 +44,9 @@ pub fn with_causes(error: &dyn Error) -> String {
 }
 
 fn write_text(out: &mut Formatter, record: &Record<'_>, colour: bool) -> io::Result<()> {
+    if record.target() == TARGET {
+        return writeln!(out, "{} {}", wall(), record.args());
+    }
     let (before, after) = match record.level() {
         _ if !colour => ("", ""),
         Level::Error => ("\x1b[31m", "\x1b[0m"),
@@ -67,6 +63,8 @@ fn write_journal(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let priority = match record.level() {
         Level::Error => 3,
         Level::Warn => 4,
+        // As PortSentry's own are: somebody may have only these sent on.
+        Level::Info if record.target() == TARGET => 5,
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };

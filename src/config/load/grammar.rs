@@ -74,8 +74,6 @@ const SENSITIVITY: [(&str, Sensitivity); 3] =
     [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
 const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
 const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
-const LOG: [(&str, LogFormat); 3] =
-    [("text", LogFormat::Text), ("json", LogFormat::Json), ("portsentry", LogFormat::PortSentry)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
@@ -213,7 +211,7 @@ impl<'a> Reader<'a> {
             ("command", "at_once") => source.set(&mut commands.at_once, v, number(v, MAX_AT_ONCE)),
             ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
             ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
-            ("report", "log") => source.set(&mut report.log, v, choice(v, LOG)),
+            ("report", "log") => source.set(&mut report.log, v, choice(v, LogFormat::ALL)),
             ("report", "history") => source.set(&mut report.history, v, own_file(v)),
             ("report", "blocked") => source.set(&mut report.blocked, v, own_file(v)),
             ("report", "resolve") => source.set(&mut report.resolve, v, switch(v)),
