@@ -20,6 +20,7 @@ use crate::config::{
     Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
     Sensitivity,
 };
+use crate::detect::prefixes::Prefixes;
 
 /// The keys of each section; those of `""` stand before the first one.
 pub(super) const KEYS: [(&str, &[&str]); 15] = [
@@ -150,12 +151,14 @@ impl<'a> Reader<'a> {
             ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
             ("block", "memory") => source.set(&mut block.memory, v, duration(v, MAX_BLOCK, Grain::Any)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
-            ("allow", "sources") => put(&mut config.allow, prefixes(source, v, Role::Allow, self.read_file)),
-            ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
-            ("protect", "destinations") => {
-                put(&mut config.protect, prefixes(source, v, Role::Protect, self.read_file));
+            ("allow", "sources") => {
+                if let Some(listed) = prefixes(source, v, Role::Allow, self.read_file) {
+                    (config.allow, config.allow_sources) = (listed.prefixes, listed.sources);
+                }
             }
-            ("protect", "dark") => put(&mut config.dark, prefixes(source, v, Role::Protect, self.read_file)),
+            ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
+            ("protect", "destinations") => put(&mut config.protect, protected(source, v, self.read_file)),
+            ("protect", "dark") => put(&mut config.dark, protected(source, v, self.read_file)),
             ("queue", "first") => {
                 self.spans.queues = Some(v.span());
                 source.set(&mut queue.first, v, number(v, 0..=u16::MAX));
@@ -220,6 +223,10 @@ impl<'a> Reader<'a> {
             (section, name) => source.refuse(key.span(), unknown(section, name, v)),
         }
     }
+}
+
+fn protected(source: &mut Source<'_>, value: &Value<'_>, read: &mut ReadFile<'_>) -> Option<Prefixes> {
+    prefixes(source, value, Role::Protect, read).map(|listed| listed.prefixes)
 }
 
 fn exempt(automatic: bool) -> Exempt {
