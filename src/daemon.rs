@@ -29,6 +29,7 @@ use crate::report::chronicle::Chronicler;
 use crate::report::counters::{Counters, Totals};
 use crate::report::exporter::Exporter;
 
+mod allow_files;
 mod allowed;
 mod answers;
 mod audience;
@@ -52,6 +53,7 @@ mod status;
 mod worker;
 mod writer;
 
+use allow_files::AllowFiles;
 use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
@@ -69,7 +71,7 @@ const TICKS_PER_TABLE_CHECK: u32 = 5;
 const TICKS_PER_REFRESH: u32 = 600;
 /// A folder that is not there yet is soon made by somebody.
 const TICKS_PER_FILES: u32 = 300;
-/// Addresses, routes and sessions change seldom.
+/// Addresses, routes and sessions change seldom, and who edits an allow list waits for some seconds.
 const TICKS_PER_LOOK_AROUND: u32 = 50;
 
 /// Why the daemon cannot run.
@@ -166,6 +168,7 @@ struct Daemon {
     abreast: Sender<Sender<()>>,
     keeper: Option<Keeper>,
     files: Files,
+    allow_files: AllowFiles,
     chronicler: Option<Chronicler>,
     /// Ends when it is dropped.
     _exporter: Option<Exporter>,
@@ -195,6 +198,7 @@ impl Daemon {
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
+                self.look_at_allow_files();
             }
             if tick.is_multiple_of(TICKS_PER_FILES) {
                 self.open_files();

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::bounded;
 use log::warn;
 
+use super::allow_files::AllowFiles;
 use super::allowed::Allowed;
 use super::answers::Answers;
 use super::audience::Audience;
@@ -39,6 +40,7 @@ const PENDING_ORDERS: usize = 16;
 impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
     pub(super) fn start(config: Config, path: Option<&Path>, log: LogFormat) -> Result<Self, DaemonError> {
+        let allow_files = AllowFiles::before_reading(config.allow_file());
         let allowed = allowed(&config)?;
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
@@ -82,6 +84,7 @@ impl Daemon {
         let blocks = opened.blocks;
         Ok(Self {
             files,
+            allow_files,
             chronicler,
             _exporter: exporter,
             books,

@@ -77,6 +77,7 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
+        self.allow_files.forget();
         self.open_files();
         Ok((waiting, notes))
     }
@@ -90,12 +91,14 @@ impl Daemon {
         self.guard.settled();
     }
 
-    /// Ends the blocks of those who are allowed now. Nothing of theirs is dropped any more; nor are they to be listed.
-    fn free(&mut self, allow: &Prefixes) {
-        let blocked = self.shared.table.blocked(self.shared.clock.now());
-        for (source, _) in blocked.into_iter().filter(|(source, _)| allow.covers((*source).into())) {
-            self.end_block(source);
+    /// Ends the blocks of those who are allowed now, and says how many. Nothing of theirs is dropped any more; nor are they to be listed.
+    pub(super) fn free(&mut self, allow: &Prefixes) -> usize {
+        let mut blocked = self.shared.table.blocked(self.shared.clock.now());
+        blocked.retain(|(source, _)| allow.covers((*source).into()));
+        for (source, _) in &blocked {
+            self.end_block(*source);
         }
+        blocked.len()
     }
 
     /// Networks that are blocked by a length which is none any more: the kernel's set could not find them.
