@@ -61,3 +61,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {
     file.map_or_else(|| Ok(Config::default()), load::load)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_the_log_have_the_words_that_the_config_has() {
+        let words = LogFormat::value_variants().iter().map(|format| format.to_possible_value().unwrap());
+        let words: Vec<_> = words.map(|word| word.get_name().to_owned()).collect();
+        assert_eq!(words, LogFormat::ALL.map(|(word, _)| word));
+        for (word, format) in LogFormat::ALL {
+            assert_eq!(LogFormat::from_str(word, false), Ok(format));
+        }
+    }
+}

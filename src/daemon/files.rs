@@ -60,3 +60,33 @@ fn wanted<'a>(report: &'a Report, audience: &'a Audience) -> Vec<(Purpose, &'a P
     let named = all.into_iter().filter_map(|(purpose, path, slot)| Some((purpose, path.as_deref()?, slot)));
     named.filter(|(_, _, slot)| slot.get().is_none()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::LogFormat;
+    use crate::report::chronicle::Chronicle;
+
+    #[test]
+    fn a_file_that_cannot_be_had_is_tried_for_again_and_the_others_are_open() {
+        let folder = std::env::temp_dir().join(format!("nftrap-files-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let later = folder.join("later");
+        fs::write(folder.join("blocked"), "of the last time\n").unwrap();
+        let (history, blocked) = (Some(later.join("history")), Some(folder.join("blocked")));
+        let report = Report { history, blocked, ..Report::default() };
+        let (chronicle, _) = Chronicle::start(&report, LogFormat::Text, "nftrap").unwrap();
+        let (audience, mut files) = (Audience::new(None, chronicle), Files::default());
+        let missing = files.open(&report, &audience, &[]);
+        assert!(missing.len() == 1 && missing[0].1.contains("its folder does not exist"), "{missing:?}");
+        assert_eq!(fs::metadata(folder.join("blocked")).unwrap().len(), 0, "begun anew");
+        fs::create_dir(&later).unwrap();
+        assert_eq!(files.open(&report, &audience, &missing), []);
+        assert_eq!(files.0.len(), 2, "each once");
+        files.finish();
+        assert!(later.join("history").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -204,7 +204,7 @@ pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
+    use crate::config::{LogFormat, Mode, Report};
 
     #[test]
     fn a_changed_mode_and_a_shorter_allow_list_are_told() {
@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(waiting(&old, &fresh), Vec::<String>::new());
         fresh.queue.count = 9;
         fresh.table = "other".to_owned();
-        assert_eq!(waiting(&old, &fresh), ["table", "queue.count"]);
+        fresh.report = Report { log: LogFormat::Json, resolve: true, blocked: Some("/b".into()), ..old.report.clone() };
+        assert_eq!(waiting(&old, &fresh), ["table", "queue.count", "report.log", "report.blocked", "report.resolve"]);
         let in_force = in_force(&old, fresh);
         assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
     }

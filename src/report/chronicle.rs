@@ -227,7 +227,9 @@ impl Outlets {
     /// The command that would have the same effect as what we ask the kernel for.
     fn command(&self, source: &Source, lasts: Duration) -> String {
         let (table, set, key) = (&self.table, set_of(source), source.address());
-        format!("nft add element inet {table} {set} {{ {key} timeout {}s }}", lasts.as_secs())
+        // The clock's milliseconds are not the kernel's.
+        let seconds = lasts.saturating_add(Duration::from_millis(500)).as_secs();
+        format!("nft add element inet {table} {set} {{ {key} timeout {seconds}s }}")
     }
 
     fn log(&self, level: Level, line: &str) {

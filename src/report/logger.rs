@@ -99,3 +99,48 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     record.key_values().visit(&mut object).map_err(io::Error::other)?;
     writeln!(out, "{}", serde_json::Value::Object(object.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use log::Log as _;
+
+    use super::*;
+
+    /// What is written, for all who hold it.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A line of this form.
+    fn line(form: fn(&mut Formatter, &Record<'_>) -> io::Result<()>, target: &str, level: Level) -> String {
+        let written = Written::default();
+        let mut builder = Builder::new();
+        builder.filter_level(LevelFilter::Info).target(Target::Pipe(Box::new(written.clone()))).format(form);
+        let message = format_args!("attackalert: x");
+        builder.build().log(&Record::builder().target(target).level(level).args(message).build());
+        let text = written.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn portsentrys_lines_are_written_as_they_are_and_have_its_priority() {
+        assert_eq!(line(write_journal, TARGET, Level::Info), "<5>attackalert: x\n");
+        assert_eq!(line(write_journal, TARGET, Level::Error), "<3>attackalert: x\n");
+        assert_eq!(line(write_journal, "nftrap", Level::Info), "<6>attackalert: x\n");
+        let text = |target| line(|out, record| write_text(out, record, false), target, Level::Info);
+        assert!(text(TARGET).ends_with("Z attackalert: x\n"), "{}", text(TARGET));
+        assert!(text("nftrap").ends_with("Z INFO  attackalert: x\n"), "{}", text("nftrap"));
+    }
+}

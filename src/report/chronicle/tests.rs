@@ -129,7 +129,7 @@ fn names_are_asked_for_only_where_they_are_shown() {
 #[test]
 fn the_command_in_the_log_names_the_kernel_set_and_the_key_that_is_in_it() {
     let outlets = Outlets::new(LogFormat::PortSentry, "guard", TimeZone::UTC);
-    let command = |source: &str| outlets.command(&source.parse().unwrap(), Duration::from_secs(600));
+    let command = |source: &str| outlets.command(&source.parse().unwrap(), Duration::from_millis(599_999));
     assert_eq!(command("192.0.2.1"), "nft add element inet guard block4 { 192.0.2.1 timeout 600s }");
     assert_eq!(command("2001:db8::/64"), "nft add element inet guard block6net { 2001:db8:: timeout 600s }");
     assert_eq!(command("fe80::1"), "nft add element inet guard block6 { fe80::1 timeout 600s }");
