@@ -74,7 +74,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("nftrap-files-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         let later = folder.join("later");
-        fs::write(folder.join("blocked"), "of the last time\n").unwrap();
+        fs::write(folder.join("blocked"), "1 - 01/01/1970 00:00:01 Host: of the last time\n").unwrap();
         let (history, blocked) = (Some(later.join("history")), Some(folder.join("blocked")));
         let report = Report { history, blocked, ..Report::default() };
         let (chronicle, _) = Chronicle::start(&report, LogFormat::Text, "nftrap").unwrap();

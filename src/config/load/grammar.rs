@@ -215,10 +215,19 @@ impl<'a> Reader<'a> {
             ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
             ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
             ("report", "log") => source.set(&mut report.log, v, choice(v, LogFormat::ALL)),
-            ("report", "history") => source.set(&mut report.history, v, own_file(v)),
-            ("report", "blocked") => source.set(&mut report.blocked, v, own_file(v)),
+            ("report", "history") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.history, v, own_file(v));
+            }
+            ("report", "blocked") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.blocked, v, own_file(v));
+            }
             ("report", "resolve") => source.set(&mut report.resolve, v, switch(v)),
-            ("report", "events") => source.set(&mut report.events, v, own_file(v)),
+            ("report", "events") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.events, v, own_file(v));
+            }
             ("report", "metrics") => source.set(&mut report.metrics, v, metrics_address(v)),
             (section, name) => source.refuse(key.span(), unknown(section, name, v)),
         }

@@ -71,10 +71,18 @@ impl Appender {
         Ok(Self { path: path.to_owned(), purpose, file, identity: identity(&found), owed, gone: Gone::No })
     }
 
-    /// Forgets what the file held: what was there was told by somebody who is no more.
+    /// Forgets what the file holds, which somebody told who is no more: lines of blocks. Anything else was named by mistake, and stays.
     pub(super) fn begin_anew(&mut self) -> Result<(), LineFileError> {
+        let explain = |source| explain(&self.path, self.purpose, source);
+        let mut begin = [0; 32];
+        let length = self.file.read_at(&mut begin, 0).map_err(explain)?;
+        if !begins_with_a_time(begin.get(..length).unwrap_or_default()) {
+            let what = "a file that is no list of blocks";
+            return Err(LineFileError::NotRegular { path: self.path.clone(), purpose: self.purpose, what });
+        }
+        self.file.set_len(0).map_err(explain)?;
         self.owed = Owed::default();
-        self.file.set_len(0).map_err(|source| explain(&self.path, self.purpose, source))
+        Ok(())
     }
 
     /// Appends `line`, to a new file if ours is no longer at its path. If none is there, it first does `wait`, for logrotate's `create` would
@@ -160,6 +168,12 @@ fn unended(file: &File, length: u64) -> io::Result<Owed> {
     file.read_exact_at(&mut byte, last)?;
     let text = if byte == *b"\n" { Vec::new() } else { b"\n".to_vec() };
     Ok(Owed { text, at: length })
+}
+
+/// As such a line does: seconds, and ` - `. So does a file without a line.
+fn begins_with_a_time(begin: &[u8]) -> bool {
+    let digits = begin.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    begin.is_empty() || (digits > 0 && begin.get(digits..).is_some_and(|rest| rest.starts_with(b" - ")))
 }
 
 fn identity(found: &Metadata) -> Identity {

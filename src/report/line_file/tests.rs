@@ -217,6 +217,30 @@ fn what_is_no_regular_file_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_list_of_blocks_is_begun_anew_and_what_is_none_is_refused_and_left_alone() {
+    let folder = Folder::new("anew");
+    let path = folder.path("blocked");
+    for (before, after) in [
+        ("1795444857 - 11/23/2026 14:40:57 Host: 10.9.0.2/10.9.0.2 Port: 11 TCP Blocked\n", "next\n"),
+        ("1795444857 - 11/23/2026 14:40", "next\n"),
+        ("", "next\n"),
+        ("SQLite format 3", "SQLite format 3"),
+        ("# my config\n", "# my config\n"),
+        ("1795444857", "1795444857"),
+    ] {
+        fs::write(&path, before).unwrap();
+        match start(&path, Purpose::Blocked) {
+            Ok(file) => {
+                file.lines().tell("next".into());
+                file.finish();
+            }
+            Err(error) => assert!(error.to_string().contains("a file that is no list of blocks is there"), "{error}"),
+        }
+        assert_eq!(folder.read("blocked"), after, "{before}");
+    }
+}
+
+#[test]
 fn where_no_new_file_can_be_had_a_renamed_one_goes_on_and_a_removed_one_is_counted() {
     let folder = Folder::new("stubborn");
     let (path, old) = (folder.path("events"), folder.path("events.1"));
