@@ -2,8 +2,8 @@
 //! its source's address has, if names are asked for.
 //!
 //! To ask takes time that whoever tells us has not. So with names all goes through a bounded channel and a thread of its own, in the
-//! order in which it is told. **When that is full**, offences are left out, counted and said; before it comes to that, addresses stand in the place of
-//! names. Without names the lines are made at once.
+//! order in which it is told. **When that is full**, offences are left out, counted and said; before it comes to that, addresses stand
+//! in the place of names. Without names the lines are made at once.
 
 use std::io;
 use std::mem;
@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::tz::TimeZone;
-use log::{Level, log, warn};
+use log::{Level, warn};
 
 mod names;
+mod outlets;
 #[cfg(test)]
 mod tests;
 
 use self::names::{Names, Patience};
+use self::outlets::Outlets;
 use super::line_file::Lines;
 use crate::config::{LogFormat, Report};
 use crate::detect::source::Source;
-use crate::event::portsentry::{self, Host};
-use crate::event::{Asked, Wall};
-use crate::kernel::block_set::set_of;
+use crate::event::{Asked, Wall, portsentry};
 use crate::kernel::clock::Clock;
 
 /// Offences that wait for their names; more than this, and there is a flood.
@@ -103,16 +103,6 @@ pub struct Chronicler {
 enum Order {
     Tell(Offence),
     Stop,
-}
-
-/// What is written, and where.
-#[derive(Debug)]
-struct Outlets {
-    log: LogFormat,
-    table: String,
-    zone: TimeZone,
-    history: OnceLock<Lines>,
-    blocked: OnceLock<Lines>,
 }
 
 impl Chronicle {
@@ -192,49 +182,6 @@ impl Chronicler {
         drop(haste);
         if orders.send_timeout(Order::Stop, PATIENCE).is_ok() {
             let (Ok(()) | Err(_)) = when_done.recv_timeout(PATIENCE);
-        }
-    }
-}
-
-impl Outlets {
-    fn new(log: LogFormat, table: &str, zone: TimeZone) -> Self {
-        Self { log, table: table.to_owned(), zone, history: OnceLock::new(), blocked: OnceLock::new() }
-    }
-
-    fn write(&self, offence: &Offence, name: Option<&str>) {
-        let Offence { at, sender, asked, fate, logged, .. } = offence;
-        let host = Host { address: *sender, name };
-        if *logged == Logged::Yes && self.log == LogFormat::PortSentry {
-            self.log(Level::Info, &portsentry::scan(host, asked));
-            match fate {
-                Fate::Blocked(lasts) => {
-                    self.log(Level::Info, &portsentry::blocked(*sender, &self.command(&offence.source, *lasts)));
-                }
-                Fate::LetGo => self.log(Level::Info, &portsentry::ignored(asked)),
-                Fate::NotBlocked => self.log(Level::Error, &portsentry::not_blocked(host)),
-            }
-        }
-        match fate {
-            Fate::Blocked(_) => {
-                for file in [self.history.get(), self.blocked.get()].into_iter().flatten() {
-                    file.tell(portsentry::history(*at, &self.zone, host, asked));
-                }
-            }
-            Fate::LetGo | Fate::NotBlocked => {}
-        }
-    }
-
-    /// The command that would have the same effect as what we ask the kernel for.
-    fn command(&self, source: &Source, lasts: Duration) -> String {
-        let (table, set, key) = (&self.table, set_of(source), source.address());
-        // The clock's milliseconds are not the kernel's.
-        let seconds = lasts.saturating_add(Duration::from_millis(500)).as_secs();
-        format!("nft add element inet {table} {set} {{ {key} timeout {seconds}s }}")
-    }
-
-    fn log(&self, level: Level, line: &str) {
-        if self.log == LogFormat::PortSentry {
-            log!(target: TARGET, level, "{line}");
         }
     }
 }
