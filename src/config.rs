@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::detect::prefixes::Prefixes;
 
 mod act;
@@ -39,6 +41,8 @@ pub struct Config {
     pub hosts_deny: HostsDeny,
     /// Sources that are never blocked.
     pub allow: Prefixes,
+    /// Where the config names them.
+    pub allow_sources: Sources,
     /// Whether those whom this host depends on are never blocked either.
     pub exempt: Exempt,
     /// Destinations behind this gateway that are guarded as this host is.
@@ -55,6 +59,15 @@ pub struct Config {
     pub journal: Journal,
     /// Where else it is told.
     pub report: Report,
+}
+
+/// Where a list of prefixes comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// What the config itself names.
+    pub named: Vec<IpNet>,
+    /// Files of more, by their whole paths.
+    pub files: Vec<PathBuf>,
 }
 
 /// Whether offenders are blocked or only reported.
@@ -350,6 +363,7 @@ impl Default for Config {
             command: Command::default(),
             hosts_deny: HostsDeny::default(),
             allow: Prefixes::default(),
+            allow_sources: Sources::default(),
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
             dark: Prefixes::default(),

@@ -16,7 +16,7 @@ use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Config, OnExit};
+use crate::config::{Config, LogFormat, OnExit};
 use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
@@ -25,10 +25,11 @@ use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
 use crate::kernel::queue::{QueueError, QueueState};
+use crate::report::chronicle::Chronicler;
 use crate::report::counters::{Counters, Totals};
-use crate::report::events_file::EventsFile;
 use crate::report::exporter::Exporter;
 
+mod allow_files;
 mod allowed;
 mod answers;
 mod audience;
@@ -36,6 +37,7 @@ mod ban;
 mod bans;
 mod blocks;
 mod books;
+mod files;
 mod hold;
 mod launch;
 mod memory;
@@ -51,9 +53,11 @@ mod status;
 mod worker;
 mod writer;
 
+use allow_files::AllowFiles;
 use answers::{Answers, Order};
 use audience::Audience;
 use books::Books;
+use files::Files;
 use protection::Guard;
 use start::{Shared, our_queues, refuse_taken_queues, share};
 
@@ -66,8 +70,8 @@ const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// A service that stops has listened for a minute before, or was asked.
 const TICKS_PER_REFRESH: u32 = 600;
 /// A folder that is not there yet is soon made by somebody.
-const TICKS_PER_EVENTS_FILE: u32 = 300;
-/// Addresses, routes and sessions change seldom.
+const TICKS_PER_FILES: u32 = 300;
+/// Addresses, routes and sessions change seldom, and who edits an allow list waits for some seconds.
 const TICKS_PER_LOOK_AROUND: u32 = 50;
 
 /// Why the daemon cannot run.
@@ -107,12 +111,12 @@ pub enum DaemonError {
     WorkerEnded,
 }
 
-/// Runs until SIGTERM or SIGINT; `path` is where `config` was read.
-pub fn run(config: Config, path: Option<&Path>) -> Result<(), DaemonError> {
+/// Runs until SIGTERM or SIGINT; `path` is where `config` was read, and `log` the form that the log has, whatever the config says.
+pub fn run(config: Config, path: Option<&Path>, log: LogFormat) -> Result<(), DaemonError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
     let mut instance = claim(&config.table)?;
     refuse_taken_queues(&config)?;
-    let mut daemon = Daemon::start(config, path)?;
+    let mut daemon = Daemon::start(config, path, log)?;
     let ready = daemon.arm().and_then(|()| daemon.listen(instance.listener()));
     if let Err(error) = ready {
         daemon.stop_workers();
@@ -163,7 +167,9 @@ struct Daemon {
     /// Tells when the writer has told what workers did so far.
     abreast: Sender<Sender<()>>,
     keeper: Option<Keeper>,
-    events: Option<EventsFile>,
+    files: Files,
+    allow_files: AllowFiles,
+    chronicler: Option<Chronicler>,
     /// Ends when it is dropped.
     _exporter: Option<Exporter>,
     /// This thread's own way to the kernel's sets.
@@ -192,9 +198,10 @@ impl Daemon {
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
+                self.look_at_allow_files();
             }
-            if tick.is_multiple_of(TICKS_PER_EVENTS_FILE) {
-                self.open_events_file();
+            if tick.is_multiple_of(TICKS_PER_FILES) {
+                self.open_files();
             }
             self.listen_again(instance)?;
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
@@ -264,9 +271,11 @@ impl Daemon {
         if let Some(keeper) = self.keeper {
             keeper.stop();
         }
-        if let Some(events) = self.events {
-            events.finish();
+        if let Some(chronicler) = self.chronicler {
+            chronicler.finish();
         }
+        self.audience.chronicle.shutting_down();
+        self.files.finish();
         match config.on_exit {
             OnExit::Keep => info!("stopped; blocks stay in the kernel and run out on time"),
             OnExit::Remove => match nft::remove(&config)? {

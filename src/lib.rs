@@ -8,6 +8,7 @@
 //!               trap ─► queue ─► worker: packet::parse ─► detect::Detector::observe ─► decision
 //!                                 offender? ─► kernel::block_set first, then the verdict
 //!                                 fact ─► channel ─► daemon::writer ─► log, journal, followers, events file
+//!                                                         └─► report::chronicle ─► names ─► PortSentry's lines and files
 //!
 //!  operator ─► cli ─► control ─► daemon::answers ─► answer
 //!                                     └─► daemon::orders (one thread changes things) ─► kernel, then memory, then journal

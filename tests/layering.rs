@@ -69,6 +69,10 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ),
     ("io::stdout", &["cli.rs"]),
     ("rusqlite::", &["journal"]),
+    ("dns_lookup", &["report/chronicle/names.rs"]),
+    ("jiff::", &["event/portsentry.rs", "report/chronicle"]),
+    // Who else read the zone would read a file, and have another one after a change.
+    ("TimeZone::system", &["report/chronicle.rs"]),
     ("ratatui::", &["cli/top"]),
     ("ratatui::crossterm", &["cli/top/feed.rs", "cli/top/keys.rs"]),
 ];

@@ -19,6 +19,10 @@
 #[path = "lab/lab.rs"]
 mod lab;
 
+#[path = "namespaces/allow_files.rs"]
+mod allow_files;
+#[path = "namespaces/chronicle.rs"]
+mod chronicle;
 #[path = "namespaces/coexist.rs"]
 mod coexist;
 #[path = "namespaces/coexist_iptables.rs"]

@@ -12,6 +12,7 @@ mod act;
 mod grammar;
 mod place;
 mod ports;
+mod prefix;
 mod prefixes;
 mod problem;
 mod services;
@@ -27,7 +28,8 @@ pub use problem::{Fault, Problems};
 pub use services::Services;
 use source::Source;
 
-use crate::config::Config;
+use crate::config::{Config, Sources};
+use crate::detect::prefixes::Prefixes;
 
 /// Hundreds of thousands of prefixes fit; what is larger was named by mistake, and is not read into memory.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -47,6 +49,12 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         Err(fault) => Services::missing(fault.reason()),
     };
     parse(&content, path, &services, &mut read)
+}
+
+/// The allow list whose files may have changed since it was read.
+pub fn allow_again(sources: &Sources) -> Result<Prefixes, Problems> {
+    let mut problems = Problems::default();
+    prefixes::read_again(sources, &mut problems, &mut read).ok_or(problems)
 }
 
 /// Whether the file has neither key nor section: an editor that has just emptied it to write it anew, perhaps.

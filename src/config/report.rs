@@ -14,6 +14,12 @@ pub enum LogFormat {
     PortSentry,
 }
 
+impl LogFormat {
+    /// Each, by the word for it in the config and on the command line.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("text", Self::Text), ("json", Self::Json), ("portsentry", Self::PortSentry)];
+}
+
 /// Where else it is told what happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 4096;
 const MAX_FILE: u64 = 4 << 20;
 /// The first line of a new file.
 const HEAD: &str = "# Whom operators allowed for good. `nftrap allow add --save` and `allow remove` change lines here, and so may you: \
-                    `nftrap reload` reads them.\n";
+                    they are read within seconds.\n";
 
 /// One whom an operator allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,7 @@ fn read_all(file: &Path) -> Result<(String, Vec<Entry>), Refusal> {
     match bad.first() {
         None => Ok((text, entries)),
         Some(number) => Err(Refusal::new(
-            format!("{name}, line {number}: this is neither an address nor a prefix"),
+            format!("{name}:{number}: this is neither an address nor a prefix"),
             "nothing was changed; mend that line, or take it out",
         )),
     }

@@ -10,21 +10,22 @@ use serde::Serialize;
 use crate::event::{Event, Watched, What};
 use crate::journal::keeper::{Health, Orders, Stored};
 use crate::kernel::clock::wall;
-use crate::report::events_file::Events;
+use crate::report::chronicle::Chronicle;
 use crate::report::evidence::Evidence;
 use crate::report::hub::{Hub, Wants};
+use crate::report::line_file::Lines;
 
 /// A disk that has not stored it by then is not going to soon, and the operator is told so.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Who is told.
-#[derive(Default)]
 pub(super) struct Audience {
     pub(super) evidence: Evidence,
     pub(super) hub: Hub,
     journal: Option<Desk>,
     /// The file of events; it may be had only later.
-    pub(super) file: OnceLock<Events>,
+    pub(super) file: OnceLock<Lines>,
+    pub(super) chronicle: Chronicle,
 }
 
 /// The way to the journal.
@@ -35,9 +36,8 @@ pub(super) struct Desk {
 }
 
 impl Audience {
-    pub(super) fn new(journal: Option<Desk>, file: Option<Events>) -> Self {
-        let file = file.map_or_else(OnceLock::new, OnceLock::from);
-        Self { journal, file, ..Self::default() }
+    pub(super) fn new(journal: Option<Desk>, chronicle: Chronicle) -> Self {
+        Self { evidence: Evidence::default(), hub: Hub::default(), journal, file: OnceLock::new(), chronicle }
     }
 
     /// The journal's file, and how it does.

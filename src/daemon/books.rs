@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::control::wire::Rates;
 use crate::event::Wall;
 use crate::kernel::ruleset::Method;
+use crate::report::line_file::Purpose;
 
 /// What is known in common.
 pub(super) struct Books {
@@ -34,8 +35,8 @@ pub(super) struct Health {
     pub(super) rates: Rates,
     /// So many blocks fit into the kernel's sets, if they are smaller than the config wants.
     pub(super) room: Option<u32>,
-    /// Why no events are written, though the config names a file.
-    pub(super) no_events: Option<String>,
+    /// Why files that the config names are not written.
+    pub(super) no_files: Vec<(Purpose, String)>,
     /// Why no metrics are served, though the config names an address.
     pub(super) no_metrics: Option<String>,
 }
@@ -43,7 +44,7 @@ pub(super) struct Health {
 impl Health {
     /// What the config wants told, and cannot be.
     pub(super) fn untold(&self) -> Vec<String> {
-        self.no_events.iter().chain(&self.no_metrics).cloned().collect()
+        self.no_files.iter().map(|(_, problem)| problem).chain(&self.no_metrics).cloned().collect()
     }
 }
 
@@ -54,7 +55,7 @@ impl Books {
             method: Method::Native,
             rates: Rates::default(),
             room: None,
-            no_events: None,
+            no_files: Vec::new(),
             no_metrics: None,
         };
         Self {

@@ -7,26 +7,28 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::bounded;
-use log::{info, warn};
+use log::warn;
 
+use super::allow_files::AllowFiles;
 use super::allowed::Allowed;
 use super::answers::Answers;
 use super::audience::Audience;
 use super::books::Books;
+use super::files::Files;
 use super::memory::Memory;
 use super::protection::{Guard, Protection};
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
 use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
-use crate::config::{Config, Report};
+use crate::config::{Config, LogFormat, Report};
 use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
 use crate::kernel::facts::knows_group;
 use crate::kernel::nft::{self, NftError};
-use crate::report::events_file::{self, EventsFile};
+use crate::report::chronicle::Chronicle;
 use crate::report::exporter::{self, Exporter};
 use crate::report::logger::with_causes;
 
@@ -37,7 +39,8 @@ const PENDING_ORDERS: usize = 16;
 
 impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
-    pub(super) fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
+    pub(super) fn start(config: Config, path: Option<&Path>, log: LogFormat) -> Result<Self, DaemonError> {
+        let allow_files = AllowFiles::before_reading(config.allow_file());
         let allowed = allowed(&config)?;
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
@@ -53,9 +56,11 @@ impl Daemon {
         let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
-        let events = said(start_events_file(&config_report), &mut books.health().no_events);
-        let told = events.as_ref().map(EventsFile::events);
-        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
+        let (chronicle, chronicler) =
+            Chronicle::start(&config_report, log, &whole.table).map_err(DaemonError::Start)?;
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle)));
+        let mut files = Files::default();
+        books.health().no_files = files.open(&config_report, &audience, &[]);
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
@@ -78,7 +83,9 @@ impl Daemon {
         let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
         let blocks = opened.blocks;
         Ok(Self {
-            events,
+            files,
+            allow_files,
+            chronicler,
             _exporter: exporter,
             books,
             shared,
@@ -104,6 +111,7 @@ impl Daemon {
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole;
         announce(&config, method, self.blocks);
+        self.audience.chronicle.active();
         if let Some(problem) = no_group(&config) {
             warn!("{problem}");
         }
@@ -112,16 +120,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Tries again for the events file, where there is none that is wanted.
-    pub(super) fn open_events_file(&mut self) {
-        if self.books.health().no_events.is_none() {
-            return;
-        }
-        if let Some(Ok(events)) = start_events_file(&self.books.config().report) {
-            let (Ok(()) | Err(_)) = self.audience.file.set(events.events());
-            self.events = Some(events);
-            self.books.health().no_events = None;
-            info!("events are written from now on");
+    /// Tries again for files that are wanted and cannot be had.
+    pub(super) fn open_files(&mut self) {
+        let before = self.books.health().no_files.clone();
+        if !before.is_empty() {
+            let missing = self.files.open(&self.books.config().report, &self.audience, &before);
+            self.books.health().no_files = missing;
         }
     }
 
@@ -165,11 +169,6 @@ pub(super) fn no_group(config: &Config) -> Option<String> {
 /// What cannot be had is said, and remembered as `untold`; it does not keep us from blocking.
 fn said<T>(started: Option<Result<T, String>>, untold: &mut Option<String>) -> Option<T> {
     started?.inspect_err(|problem| warn!("{problem}")).map_err(|problem| *untold = Some(problem)).ok()
-}
-
-fn start_events_file(report: &Report) -> Option<Result<EventsFile, String>> {
-    let started = events_file::start(report.events.as_deref()?);
-    Some(started.map_err(|error| format!("no events are written: {}", with_causes(&error))))
 }
 
 fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Exporter, String>> {

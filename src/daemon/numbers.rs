@@ -42,7 +42,7 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
         max_sources: census.room,
         memory_bytes: process::resident_bytes(),
         journal,
-        events_unwritten: audience.file.get().map(crate::report::events_file::Events::unwritten),
+        events_unwritten: audience.file.get().map(crate::report::line_file::Lines::unwritten),
     }
 }
 

@@ -77,7 +77,8 @@ impl Daemon {
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.books.config.store(Arc::new(fresh));
-        self.open_events_file();
+        self.allow_files.forget();
+        self.open_files();
         Ok((waiting, notes))
     }
 
@@ -90,12 +91,14 @@ impl Daemon {
         self.guard.settled();
     }
 
-    /// Ends the blocks of those who are allowed now. Nothing of theirs is dropped any more; nor are they to be listed.
-    fn free(&mut self, allow: &Prefixes) {
-        let blocked = self.shared.table.blocked(self.shared.clock.now());
-        for (source, _) in blocked.into_iter().filter(|(source, _)| allow.covers((*source).into())) {
-            self.end_block(source);
+    /// Ends the blocks of those who are allowed now, and says how many. Nothing of theirs is dropped any more; nor are they to be listed.
+    pub(super) fn free(&mut self, allow: &Prefixes) -> usize {
+        let mut blocked = self.shared.table.blocked(self.shared.clock.now());
+        blocked.retain(|(source, _)| allow.covers((*source).into()));
+        for (source, _) in &blocked {
+            self.end_block(*source);
         }
+        blocked.len()
     }
 
     /// Networks that are blocked by a length which is none any more: the kernel's set could not find them.
@@ -157,6 +160,10 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
         ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),
+        ("report.log", old.report.log != fresh.report.log),
+        ("report.history", old.report.history != fresh.report.history),
+        ("report.blocked", old.report.blocked != fresh.report.blocked),
+        ("report.resolve", old.report.resolve != fresh.report.resolve),
         ("report.events", old.report.events != fresh.report.events),
         ("report.metrics", old.report.metrics != fresh.report.metrics),
     ];
@@ -197,7 +204,7 @@ pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
+    use crate::config::{LogFormat, Mode, Report};
 
     #[test]
     fn a_changed_mode_and_a_shorter_allow_list_are_told() {
@@ -217,7 +224,8 @@ mod tests {
         assert_eq!(waiting(&old, &fresh), Vec::<String>::new());
         fresh.queue.count = 9;
         fresh.table = "other".to_owned();
-        assert_eq!(waiting(&old, &fresh), ["table", "queue.count"]);
+        fresh.report = Report { log: LogFormat::Json, resolve: true, blocked: Some("/b".into()), ..old.report.clone() };
+        assert_eq!(waiting(&old, &fresh), ["table", "queue.count", "report.log", "report.blocked", "report.resolve"]);
         let in_force = in_force(&old, fresh);
         assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
     }

@@ -14,11 +14,12 @@ use crate::detect::source::Source;
 use crate::detect::{Offence, Sighting};
 use crate::event::{self, Event, Seen, Wall, Watched, WatchedName, What};
 use crate::kernel::clock::Clock;
+use crate::report::chronicle::{self, Fate, Logged};
 use crate::report::fact::{Fact, Happened};
 
 /// How long a fact waits at most. The writer looks by itself: to be woken would cost the worker that has a fact a system call.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Lines of one second; a flood of forged sources is no reason to fill a disk. What is left out is counted.
+/// Offences logged in one second; a flood of forged sources is no reason to fill a disk. What is left out is counted.
 const LINES_PER_SECOND: u32 = 50;
 const LOOKS_PER_SECOND: u32 = 20;
 
@@ -85,22 +86,33 @@ impl Writer {
             Happened::Watched(sighting) => self.watched(at, sighting),
             Happened::Blocked(offence) => {
                 let told = self.offence(at, offence);
-                self.line("blocked", &told);
+                let logged = self.line("blocked", &told);
+                self.chronicle(at, offence, Fate::Blocked(told.until.since(at)), logged);
                 self.audience.tell_event(Event { at, what: What::Blocked(told) });
             }
             Happened::WouldBlock(offence) => {
                 let told = self.offence(at, offence);
-                self.line("would block", &told);
+                let logged = self.line("would block", &told);
+                self.chronicle(at, offence, Fate::LetGo, logged);
                 self.audience.tell_event(Event { at, what: What::WouldBlock(told) });
             }
             Happened::NotBlocked(offence, error) => {
                 let source = offence.source;
-                if self.has_room() {
+                let logged = self.has_room();
+                if logged == Logged::Yes {
                     log::error!(source:%, error:%; "not blocked");
                 }
+                self.chronicle(at, offence, Fate::NotBlocked, logged);
                 self.audience.tell_event(Event { at, what: What::NotBlocked { source, reason: error.to_string() } });
             }
         }
+    }
+
+    /// The same for those who know `PortSentry`'s words.
+    fn chronicle(&self, at: Wall, offence: &Offence, fate: Fate, logged: Logged) {
+        let Offence { source, probe, .. } = offence;
+        let (source, sender, asked) = (*source, probe.source, probe.into());
+        self.audience.chronicle.tell(chronicle::Offence { at, source, sender, asked, fate, logged });
     }
 
     fn watched(&self, at: Wall, sighting: &Sighting) {
@@ -127,27 +139,28 @@ impl Writer {
         }
     }
 
-    /// Whether one more line may be logged in this second; if not, it is counted.
-    fn has_room(&mut self) -> bool {
-        let room = self.lines < LINES_PER_SECOND;
-        if room {
+    /// Whether one more offence may be logged in this second; if not, it is counted.
+    fn has_room(&mut self) -> Logged {
+        if self.lines < LINES_PER_SECOND {
             self.lines = self.lines.saturating_add(1);
-        } else {
-            self.left_out = self.left_out.saturating_add(1);
+            return Logged::Yes;
         }
-        room
+        self.left_out = self.left_out.saturating_add(1);
+        Logged::No
     }
 
-    fn line(&mut self, what: &str, offence: &event::Offence) {
-        if !self.has_room() {
-            return;
+    /// Logs it, if there is room, unless the chronicle does.
+    fn line(&mut self, what: &str, offence: &event::Offence) -> Logged {
+        let logged = self.has_room();
+        if logged == Logged::Yes && !self.audience.chronicle.has_the_log() {
+            let event::Offence { source, probe, hits, until, repeat, .. } = offence;
+            log!(
+                Level::Info,
+                source:%, port = probe.port, protocol:% = probe.protocol, kind:% = probe.kind, hits,
+                destination:% = probe.destination, until:%, repeat;
+                "{what}"
+            );
         }
-        let event::Offence { source, probe, hits, until, repeat, .. } = offence;
-        log!(
-            Level::Info,
-            source:%, port = probe.port, protocol:% = probe.protocol, kind:% = probe.kind, hits,
-            destination:% = probe.destination, until:%, repeat;
-            "{what}"
-        );
+        logged
     }
 }

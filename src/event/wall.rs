@@ -30,6 +30,12 @@ impl Wall {
         self.0
     }
 
+    /// Whole seconds since 1970 began.
+    #[must_use]
+    pub const fn to_seconds(self) -> u64 {
+        self.0.div_euclid(1000)
+    }
+
     /// To the second, as in log lines: `2026-11-24T05:55:21Z`.
     #[must_use]
     pub fn to_second(self) -> String {

@@ -45,6 +45,14 @@ impl<'lab> Daemon<'lab> {
         Self::launch_by(nftrap(), namespace, config)
     }
 
+    /// The same, on a host whose own list of names is this file.
+    pub(crate) fn launch_naming(namespace: &'lab Namespace, config: &Arc<ConfigFile>, hosts: &Path) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", "mount --bind \"$1\" /etc/hosts; shift; exec \"$@\"", "sh"]);
+        command.arg(hosts).arg(binary());
+        Self::launch_by(command, namespace, config)
+    }
+
     /// The same, with the rights that its systemd unit gives it: an ordinary user's and `CAP_NET_ADMIN`.
     pub(crate) fn launch_unprivileged(namespace: &'lab Namespace, config: &str) -> Self {
         const NET_ADMIN_ALONE: &str = "-all,+net_admin";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::thread;
 
-use nftrap::report::events_file;
+use nftrap::report::line_file::{self, Purpose};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::lab::hosts::may_make_one;
@@ -37,8 +37,8 @@ fn a_full_disk_costs_counted_events_and_cuts_no_line() {
     with_small_disk("events", 64, |disk| {
         let (path, filler) = (disk.join("events"), disk.join("filler"));
         fs::write(&filler, vec![0; 24 << 10]).expect("fill some of the disk");
-        let file = events_file::start(&path).expect("open the events file");
-        let events = file.events();
+        let file = line_file::start(&path, Purpose::Events).expect("open the events file");
+        let events = file.lines();
         let line = |n: u32| format!("{n} {}", "x".repeat(70));
         (0..1000).for_each(|n| events.tell(line(n)));
         wait_until("the disk is full", || events.unwritten() > 0);

@@ -141,7 +141,7 @@ fn lines_that_are_written_by_hand_into_the_file_take_effect_with_a_reload() {
 
     let broken = format!("{by_hand}nonsense\n");
     fs::write(&file, &broken).expect("write it");
-    let line = format!("{}, line 3: this is neither an address nor a prefix", file.display());
+    let line = format!("{}:3: this is neither an address nor a prefix", file.display());
     for command in ["reload", "allow add 10.1.0.4 --save", "allow remove 10.1.0.3"] {
         let said = desk.refused(command);
         assert!(said.contains(&line), "{command}: {said}");

@@ -20,6 +20,7 @@ use crate::config::{
     Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
     Sensitivity,
 };
+use crate::detect::prefixes::Prefixes;
 
 /// The keys of each section; those of `""` stand before the first one.
 pub(super) const KEYS: [(&str, &[&str]); 15] = [
@@ -74,8 +75,6 @@ const SENSITIVITY: [(&str, Sensitivity); 3] =
     [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
 const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
 const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
-const LOG: [(&str, LogFormat); 3] =
-    [("text", LogFormat::Text), ("json", LogFormat::Json), ("portsentry", LogFormat::PortSentry)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
@@ -152,12 +151,14 @@ impl<'a> Reader<'a> {
             ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
             ("block", "memory") => source.set(&mut block.memory, v, duration(v, MAX_BLOCK, Grain::Any)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
-            ("allow", "sources") => put(&mut config.allow, prefixes(source, v, Role::Allow, self.read_file)),
-            ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
-            ("protect", "destinations") => {
-                put(&mut config.protect, prefixes(source, v, Role::Protect, self.read_file));
+            ("allow", "sources") => {
+                if let Some(listed) = prefixes(source, v, Role::Allow, self.read_file) {
+                    (config.allow, config.allow_sources) = (listed.prefixes, listed.sources);
+                }
             }
-            ("protect", "dark") => put(&mut config.dark, prefixes(source, v, Role::Protect, self.read_file)),
+            ("allow", "automatic") => source.set(&mut config.exempt, v, switch(v).map(exempt)),
+            ("protect", "destinations") => put(&mut config.protect, protected(source, v, self.read_file)),
+            ("protect", "dark") => put(&mut config.dark, protected(source, v, self.read_file)),
             ("queue", "first") => {
                 self.spans.queues = Some(v.span());
                 source.set(&mut queue.first, v, number(v, 0..=u16::MAX));
@@ -213,15 +214,28 @@ impl<'a> Reader<'a> {
             ("command", "at_once") => source.set(&mut commands.at_once, v, number(v, MAX_AT_ONCE)),
             ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
             ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
-            ("report", "log") => source.set(&mut report.log, v, choice(v, LOG)),
-            ("report", "history") => source.set(&mut report.history, v, own_file(v)),
-            ("report", "blocked") => source.set(&mut report.blocked, v, own_file(v)),
+            ("report", "log") => source.set(&mut report.log, v, choice(v, LogFormat::ALL)),
+            ("report", "history") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.history, v, own_file(v));
+            }
+            ("report", "blocked") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.blocked, v, own_file(v));
+            }
             ("report", "resolve") => source.set(&mut report.resolve, v, switch(v)),
-            ("report", "events") => source.set(&mut report.events, v, own_file(v)),
+            ("report", "events") => {
+                self.spans.line_file = Some(v.span());
+                source.set(&mut report.events, v, own_file(v));
+            }
             ("report", "metrics") => source.set(&mut report.metrics, v, metrics_address(v)),
             (section, name) => source.refuse(key.span(), unknown(section, name, v)),
         }
     }
+}
+
+fn protected(source: &mut Source<'_>, value: &Value<'_>, read: &mut ReadFile<'_>) -> Option<Prefixes> {
+    prefixes(source, value, Role::Protect, read).map(|listed| listed.prefixes)
 }
 
 fn exempt(automatic: bool) -> Exempt {

@@ -120,6 +120,41 @@ fn prefixes_come_from_the_list_and_from_the_files_it_names() {
     assert!(config.protect.contains("10.9.0.1".parse().unwrap()));
 }
 
+#[test]
+fn a_list_reads_an_ignore_file_as_either_portsentry_would_at_its_best() {
+    let file: &[u8] =
+        b"# Put hosts in here you never want blocked.\r\n127.0.0.1/32\r\n0.0.0.0\r\n\r\n   \t\r\n\t10.9.0.2 # me\r\n\
+        10.9.1.0/24  \t\r\nFD09::2\r\n10.9.2.0/255.255.255.0#office\r\n10.9.3.22";
+    let config = parsed_with(b"allow.sources = [\"/ignore\", \"192.0.2.7\"]", &[("/ignore", file)]).unwrap();
+    let nets: Vec<String> = config.allow.nets().map(|net| net.to_string()).collect();
+    let v4 =
+        ["0.0.0.0/32", "10.9.0.2/32", "10.9.1.0/24", "10.9.2.0/24", "10.9.3.22/32", "127.0.0.1/32", "192.0.2.7/32"];
+    assert_eq!(nets, v4.into_iter().chain(["fd09::2/128"]).collect::<Vec<_>>());
+    let named = vec!["192.0.2.7/32".parse().unwrap()];
+    assert_eq!(config.allow_sources, Sources { named, files: vec!["/ignore".into()] });
+}
+
+#[test]
+fn an_allow_list_whose_files_have_changed_is_read_as_it_was_at_first() {
+    let folder = env::temp_dir().join(format!("nftrap-again-{}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let list = folder.join("list");
+    let sources = Sources { named: vec!["128.0.0.0/1".parse().unwrap()], files: vec![list.clone()] };
+    let again = |content: &str| {
+        fs::write(&list, content).unwrap();
+        let said = |problems: Problems| problems.to_string().replace(list.to_str().unwrap(), "list");
+        allow_again(&sources).map(|prefixes| prefixes.nets().count()).map_err(said)
+    };
+    assert_eq!((again("192.0.2.1\n"), again("10.0.0.1\n10.0.0.9")), (Ok(1), Ok(3)));
+    let refused = again("10.0.0.1\n10.9.2\n").unwrap_err();
+    assert!(refused.starts_with("list:2:1: `10.9.2` is short of an address\n"), "{refused}");
+    let refused = again("0.0.0.0/1").unwrap_err();
+    assert!(refused.starts_with("list: with this file, the whole list allows everybody\n"), "{refused}");
+    fs::remove_dir_all(&folder).unwrap();
+    let refused = allow_again(&sources).unwrap_err().to_string();
+    assert!(refused.ends_with("list: there is no such file\n  help: check its name, or create it"), "{refused}");
+}
+
 /// A small generator, so that a failure can be repeated.
 fn next_random(state: &mut u64) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

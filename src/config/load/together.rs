@@ -13,6 +13,8 @@ pub(super) struct Spans {
     pub(super) queues: Option<Range<usize>>,
     pub(super) threshold: Option<Range<usize>>,
     pub(super) udp_decoys: Option<Range<usize>>,
+    /// The last of those that name a file for lines.
+    pub(super) line_file: Option<Range<usize>>,
     pub(super) commands: Vec<(&'static str, Range<usize>)>,
 }
 
@@ -25,6 +27,7 @@ impl Spans {
             at(&self.threshold, too_many_places(config)),
             at(&self.udp_decoys, too_many_decoys(config)),
             at(&self.queues, queues_past_the_last(config)),
+            at(&self.line_file, one_file_for_two(config)),
         ];
         let commands = self.commands.iter().filter_map(|(key, span)| Some((span.clone(), no_program(config, key)?)));
         alone.into_iter().flatten().chain(commands).collect()
@@ -55,6 +58,22 @@ fn queues_past_the_last(config: &Config) -> Option<Fault> {
     let first = u16::MAX.saturating_sub(queue.count).saturating_add(1);
     let reason = format!("{} queues from {} on go past number 65535", queue.count, queue.first);
     (queue.first > first).then(|| Fault::new(reason, format!("let the first be {first} or less")))
+}
+
+/// One of them is begun anew with each start, and would take the other with it.
+fn one_file_for_two(config: &Config) -> Option<Fault> {
+    let report = &config.report;
+    let [events, history, blocked] = [&report.events, &report.history, &report.blocked];
+    let twice = [
+        ("events", events, "history", history),
+        ("events", events, "blocked", blocked),
+        ("history", history, "blocked", blocked),
+    ]
+    .into_iter()
+    .find(|(_, one, _, other)| one.is_some() && one == other);
+    twice.map(|(one, _, other, _)| {
+        Fault::new(format!("`{one}` and `{other}` are the same file"), "give each a file of its own")
+    })
 }
 
 /// Nothing is looked for in a PATH that somebody else may have set.

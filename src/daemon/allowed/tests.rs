@@ -72,7 +72,7 @@ fn a_bad_line_is_passed_over_at_start_and_refused_with_its_number_later() {
     fs::write(&file, text).unwrap();
     let mut list = Allowed::load(Some(file.clone())).unwrap();
     assert_eq!(list.entries(), [allowed("192.0.2.1/32", true)]);
-    let line = format!("{}, line 3: this is neither an address nor a prefix", file.display());
+    let line = format!("{}:3: this is neither an address nor a prefix", file.display());
     assert_eq!(list.read_again().unwrap_err().problem, line);
     assert_eq!(list.add(allowed("192.0.2.2/32", true)).unwrap_err().problem, line);
     assert_eq!(list.remove("192.0.2.1/32".parse().unwrap()).unwrap_err().problem, line);

@@ -7,7 +7,7 @@ use std::mem;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::EventsFileError;
+use super::{LineFileError, Purpose};
 
 /// Our user writes, our group reads: events name people's addresses.
 const MODE: u32 = 0o640;
@@ -25,6 +25,7 @@ pub(super) struct Appended {
 #[derive(Debug)]
 pub(super) struct Appender {
     path: PathBuf,
+    purpose: Purpose,
     file: File,
     /// The file's, at `path` as long as nobody renames it.
     identity: Identity,
@@ -54,10 +55,10 @@ struct Owed {
 
 impl Appender {
     /// Opens or makes the file; follows no link, and waits for no reader of a pipe.
-    pub(super) fn open(path: &Path) -> Result<Self, EventsFileError> {
-        let explain = |source| explain(path, source);
+    pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Self, LineFileError> {
+        let explain = |source| explain(path, purpose, source);
         if let Ok(found) = fs::symlink_metadata(path) {
-            refuse(path, found.file_type())?;
+            refuse(path, purpose, found.file_type())?;
         }
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
         let mut options = OpenOptions::new();
@@ -65,9 +66,23 @@ impl Appender {
         let file = options.open(path).map_err(explain)?;
         let found = file.metadata().map_err(explain)?;
         // It may have changed since.
-        refuse(path, found.file_type())?;
+        refuse(path, purpose, found.file_type())?;
         let owed = unended(&file, found.len()).map_err(explain)?;
-        Ok(Self { path: path.to_owned(), file, identity: identity(&found), owed, gone: Gone::No })
+        Ok(Self { path: path.to_owned(), purpose, file, identity: identity(&found), owed, gone: Gone::No })
+    }
+
+    /// Forgets what the file holds, which somebody told who is no more: lines of blocks. Anything else was named by mistake, and stays.
+    pub(super) fn begin_anew(&mut self) -> Result<(), LineFileError> {
+        let explain = |source| explain(&self.path, self.purpose, source);
+        let mut begin = [0; 32];
+        let length = self.file.read_at(&mut begin, 0).map_err(explain)?;
+        if !begins_with_a_time(begin.get(..length).unwrap_or_default()) {
+            let what = "a file that is no list of blocks";
+            return Err(LineFileError::NotRegular { path: self.path.clone(), purpose: self.purpose, what });
+        }
+        self.file.set_len(0).map_err(explain)?;
+        self.owed = Owed::default();
+        Ok(())
     }
 
     /// Appends `line`, to a new file if ours is no longer at its path. If none is there, it first does `wait`, for logrotate's `create` would
@@ -97,7 +112,7 @@ impl Appender {
     }
 
     /// Goes on to the file at our path if that is another one, or none; how many lines were lost by it.
-    fn follow(&mut self, wait: impl FnOnce()) -> Result<u64, EventsFileError> {
+    fn follow(&mut self, wait: impl FnOnce()) -> Result<u64, LineFileError> {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if identity(&found) == self.identity => return Ok(0),
             Err(_) if self.gone == Gone::No => {
@@ -106,7 +121,7 @@ impl Appender {
             }
             Ok(_) | Err(_) => {}
         }
-        let next = Self::open(&self.path)?;
+        let next = Self::open(&self.path, self.purpose)?;
         let lost = self.complete();
         *self = next;
         Ok(lost)
@@ -155,11 +170,17 @@ fn unended(file: &File, length: u64) -> io::Result<Owed> {
     Ok(Owed { text, at: length })
 }
 
+/// As such a line does: seconds, and ` - `. So does a file without a line.
+fn begins_with_a_time(begin: &[u8]) -> bool {
+    let digits = begin.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    begin.is_empty() || (digits > 0 && begin.get(digits..).is_some_and(|rest| rest.starts_with(b" - ")))
+}
+
 fn identity(found: &Metadata) -> Identity {
     (found.dev(), found.ino())
 }
 
-fn refuse(path: &Path, kind: FileType) -> Result<(), EventsFileError> {
+fn refuse(path: &Path, purpose: Purpose, kind: FileType) -> Result<(), LineFileError> {
     let what = match kind {
         _ if kind.is_file() => return Ok(()),
         _ if kind.is_symlink() => "a symbolic link",
@@ -168,20 +189,20 @@ fn refuse(path: &Path, kind: FileType) -> Result<(), EventsFileError> {
         _ if kind.is_socket() => "a socket",
         _ => "a device",
     };
-    Err(EventsFileError::NotRegular { path: path.to_owned(), what })
+    Err(LineFileError::NotRegular { path: path.to_owned(), purpose, what })
 }
 
-fn explain(path: &Path, source: io::Error) -> EventsFileError {
+fn explain(path: &Path, purpose: Purpose, source: io::Error) -> LineFileError {
     let path = path.to_owned();
     match source.raw_os_error() {
-        Some(libc::ENOENT) => EventsFileError::NoFolder(path),
-        Some(libc::ELOOP) => EventsFileError::NotRegular { path, what: "a symbolic link" },
-        Some(_) | None => EventsFileError::Open { path, source },
+        Some(libc::ENOENT) => LineFileError::NoFolder { path, purpose },
+        Some(libc::ELOOP) => LineFileError::NotRegular { path, purpose, what: "a symbolic link" },
+        Some(_) | None => LineFileError::Open { path, purpose, source },
     }
 }
 
 /// An error and its reason, in one line.
-fn chain(error: &EventsFileError) -> String {
+fn chain(error: &LineFileError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -35,7 +35,7 @@ impl Drop for Folder {
 }
 
 /// Tells `line` once there is room, so that none is lost before it reaches the file.
-fn tell(events: &Events, line: String) {
+fn tell(events: &Lines, line: String) {
     while events.lines.is_full() {
         thread::yield_now();
     }
@@ -44,7 +44,7 @@ fn tell(events: &Events, line: String) {
 
 /// An open file, without the thread.
 fn open(path: &Path) -> Appender {
-    Appender::open(path).unwrap()
+    Appender::open(path, Purpose::Events).unwrap()
 }
 
 fn no_wait() {}
@@ -54,8 +54,8 @@ const WRITTEN: Appended = Appended { lost: 0, problem: None };
 #[test]
 fn lines_are_written_whole_in_order_and_for_our_group_only() {
     let folder = Folder::new("order");
-    let file = start(&folder.path("events")).unwrap();
-    let events = file.events();
+    let file = start(&folder.path("events"), Purpose::Events).unwrap();
+    let events = file.lines();
     for n in 0..3 {
         events.tell(format!("{{\"n\":{n}}}"));
     }
@@ -82,8 +82,8 @@ const RENAMES: usize = 25;
 /// there were.
 fn stream_under_renames(folder: &Folder, after: After) -> (String, usize) {
     let path = folder.path("events");
-    let file = start(&path).unwrap();
-    let (events, enough) = (file.events(), Arc::new(AtomicBool::new(false)));
+    let file = start(&path, Purpose::Events).unwrap();
+    let (events, enough) = (file.lines(), Arc::new(AtomicBool::new(false)));
     let until = Arc::clone(&enough);
     let stream = thread::spawn(move || {
         let lines = (0..).take_while(|_| !until.load(Ordering::Relaxed));
@@ -102,9 +102,9 @@ fn stream_under_renames(folder: &Folder, after: After) -> (String, usize) {
     }
     enough.store(true, Ordering::Relaxed);
     let lines = stream.join().unwrap();
-    assert_eq!(file.events().unwritten(), 0);
+    assert_eq!(file.lines().unwritten(), 0);
     // Not `finish`, which loses patience with a disk that is busy.
-    let EventsFile { events, when_done } = file;
+    let LineFile { lines: events, when_done, .. } = file;
     drop(events);
     when_done.recv().unwrap();
     let renamed = (0..RENAMES).map(|n| folder.read(&format!("events.{n}")));
@@ -209,11 +209,35 @@ fn what_is_no_regular_file_is_refused_and_left_alone() {
         (PathBuf::from("/dev/null"), "a device is there"),
         (path("no/events"), "its folder does not exist"),
     ] {
-        let refused = start(&place).unwrap_err().to_string();
+        let refused = start(&place, Purpose::Events).unwrap_err().to_string();
         assert!(refused.contains(what) && refused.contains(&place.display().to_string()), "{refused}");
     }
     assert_eq!(folder.read("precious"), "precious");
     assert!(!path("nowhere").exists());
+}
+
+#[test]
+fn a_list_of_blocks_is_begun_anew_and_what_is_none_is_refused_and_left_alone() {
+    let folder = Folder::new("anew");
+    let path = folder.path("blocked");
+    for (before, after) in [
+        ("1795444857 - 11/23/2026 14:40:57 Host: 10.9.0.2/10.9.0.2 Port: 11 TCP Blocked\n", "next\n"),
+        ("1795444857 - 11/23/2026 14:40", "next\n"),
+        ("", "next\n"),
+        ("SQLite format 3", "SQLite format 3"),
+        ("# my config\n", "# my config\n"),
+        ("1795444857", "1795444857"),
+    ] {
+        fs::write(&path, before).unwrap();
+        match start(&path, Purpose::Blocked) {
+            Ok(file) => {
+                file.lines().tell("next".into());
+                file.finish();
+            }
+            Err(error) => assert!(error.to_string().contains("a file that is no list of blocks is there"), "{error}"),
+        }
+        assert_eq!(folder.read("blocked"), after, "{before}");
+    }
 }
 
 #[test]
@@ -252,7 +276,7 @@ fn trouble_is_told_when_it_begins_and_when_it_is_over() {
 #[test]
 fn what_finds_no_room_in_the_channel_is_counted_and_nobody_waits() {
     let (lines, orders) = bounded(2);
-    let events = Events { lines, unwritten: Arc::new(AtomicU64::new(0)) };
+    let events = Lines { lines, unwritten: Arc::new(AtomicU64::new(0)) };
     for n in 0..5 {
         events.tell(n.to_string());
     }
@@ -262,7 +286,7 @@ fn what_finds_no_room_in_the_channel_is_counted_and_nobody_waits() {
 #[test]
 fn who_goes_without_a_word_loses_nothing_that_waits() {
     let folder = Folder::new("drop");
-    let EventsFile { events, when_done } = start(&folder.path("events")).unwrap();
+    let LineFile { lines: events, when_done, .. } = start(&folder.path("events"), Purpose::Events).unwrap();
     events.tell("one".into());
     drop(events);
     when_done.recv().unwrap();
