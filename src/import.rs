@@ -82,6 +82,9 @@ pub struct Imported {
     pub notes: Notes,
 }
 
+/// PortSentry reads its ignore file for each packet, and its configuration is a page: what is larger was named by mistake.
+const MAX_TEXT: usize = 1024 * 1024;
+
 /// A file that was read.
 struct File {
     /// As its reader named it.
@@ -94,7 +97,9 @@ struct File {
 /// The configuration that `question` asks for.
 pub fn portsentry(question: &Question, read: &mut ReadFile<'_>) -> Result<Imported, Refusal> {
     let mut notes = Notes::default();
-    let file = taken(&question.conf, read)?;
+    let file = short(&question.conf, read).map_err(|refusal| {
+        refusal.helped("name PortSentry's configuration with --conf FILE, and run as root if need be")
+    })?;
     let conf = Conf::read(&file, question, &mut notes)?;
     let modes = modes::modes(&conf, question, read, &mut notes)?;
     let ignore = ignore_file(&conf, question, read, &mut notes)?;
@@ -121,6 +126,15 @@ fn taken(path: &Path, read: &mut ReadFile<'_>) -> Result<File, Refusal> {
     }
 }
 
+/// A file that people write.
+fn short(path: &Path, read: &mut ReadFile<'_>) -> Result<File, Refusal> {
+    let file = taken(path, read)?;
+    if file.content.len() > MAX_TEXT {
+        return Err(Refusal::new(&file.path, None, "the file is larger than 1 MiB", "name another file"));
+    }
+    Ok(file)
+}
+
 /// The file of those that were never blocked. Debian's 1.2 makes it from another one whenever it starts.
 fn ignore_file(
     conf: &Conf,
@@ -129,7 +143,7 @@ fn ignore_file(
     notes: &mut Notes,
 ) -> Result<Option<File>, Refusal> {
     if let Some(path) = &question.ignore {
-        return taken(path, read).map(Some);
+        return short(path, read).map(Some);
     }
     let Some(entry) = conf.filled(Key::IgnoreFile) else {
         return Ok(None);
@@ -139,12 +153,12 @@ fn ignore_file(
         let reason = format!("{} is not a whole path", conf.shown(Key::IgnoreFile, entry));
         return Err(Refusal::new(&conf.path, Some(entry.line), &reason, help));
     }
-    let refused = match taken(Path::new(&entry.value), read) {
+    let refused = match short(Path::new(&entry.value), read) {
         Ok(file) => return Ok(Some(file)),
         Err(refused) => refused,
     };
     let made_from = format!("{}.static", entry.value);
-    if let Ok(file) = taken(Path::new(&made_from), read) {
+    if let Ok(file) = short(Path::new(&made_from), read) {
         let why = format!("{}; read in its place: {}", refused.reason(), file.path);
         notes.add(&conf.path, Some(entry.line), &conf.shown(Key::IgnoreFile, entry), &why);
         return Ok(Some(file));

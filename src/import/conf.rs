@@ -31,7 +31,7 @@ pub(super) struct Conf {
 
 impl Conf {
     pub(super) fn read(file: &File, question: &Question, notes: &mut Notes) -> Result<Self, Refusal> {
-        let lines = lines(&file.content);
+        let lines: Vec<_> = lines(&file.content).collect();
         let (version, because) = whose(&lines, question);
         notes.add(&file.path, None, &format!("read as a file of {}", version.name()), &because);
         let entries = match version {
@@ -41,6 +41,15 @@ impl Conf {
         if entries.is_empty() {
             let help = "name PortSentry's own configuration file with --conf FILE";
             return Err(Refusal::new(&file.path, None, "there is no key of PortSentry's in it", help));
+        }
+        if version == Version::Two && !entries.contains_key(&Key::TcpPorts) && !entries.contains_key(&Key::UdpPorts) {
+            let reason = "neither TCP_PORTS nor UDP_PORTS is there: PortSentry 2 does not start with it";
+            return Err(Refusal::new(
+                &file.path,
+                None,
+                reason,
+                "add one of them; if this is a file of PortSentry 1.2, say --version 1",
+            ));
         }
         Ok(Self { version, because, path: file.path.clone(), name: file.name.clone(), entries })
     }

@@ -105,9 +105,23 @@ fn comment(to: &mut String, text: &str) {
     to.extend([line.trim_end(), "\n"]);
 }
 
-/// A text as TOML has it.
+/// A text as TOML has it. What is not printable is written as a number: it could make a reader see another text.
 pub(super) fn text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    if printable(text) == text {
+        return toml::Value::String(text.to_owned()).to_string();
+    }
+    let mut written = String::from("\"");
+    for letter in text.chars() {
+        if matches!(letter, '"' | '\\') {
+            written.extend(['\\', letter]);
+        } else if printable(letter.encode_utf8(&mut [0; 4])).starts_with(letter) {
+            written.push(letter);
+        } else {
+            written.extend(["\\U", &format!("{:08X}", u32::from(letter))]);
+        }
+    }
+    written.push('"');
+    written
 }
 
 /// Ports as TOML has them: numbers, and ranges as texts.
@@ -162,6 +176,7 @@ mod tests {
             let line = format!("x = {}", text(said));
             let table: toml::Table = line.parse().unwrap();
             assert_eq!(table["x"].as_str(), Some(said), "{line}");
+            assert_eq!(printable(&line), line);
         }
     }
 

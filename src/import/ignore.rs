@@ -29,16 +29,12 @@ const LOOPBACK: &str = "left out: loopback and 0.0.0.0 are never looked at";
 const NO_ADDRESS: &str = "left out: no address; write each address or network in numbers, one a line";
 
 /// All lines of the file that are no comments.
-pub(super) fn said(file: &File, version: Version) -> Vec<Said> {
-    let said = |line: &Line<'_>| {
-        let quiet = line.text.trim_ascii().is_empty() || line.text.trim_ascii_start().starts_with(b"#");
-        (!quiet).then(|| Said {
-            line: line.number,
-            text: shown(line.text.trim_ascii()),
-            meaning: meaning(line, version),
-        })
-    };
-    lines(&file.content).iter().filter_map(said).collect()
+pub(super) fn said(file: &File, version: Version) -> impl Iterator<Item = Said> {
+    lines(&file.content).filter_map(move |line| {
+        let text = line.text.trim_ascii();
+        let says = !text.is_empty() && !text.starts_with(b"#");
+        says.then(|| Said { line: line.number, text: shown(text), meaning: meaning(&line, version) })
+    })
 }
 
 /// Whether these sources together are everybody.
@@ -164,7 +160,7 @@ mod tests {
     use super::*;
 
     fn meant(text: &str, version: Version) -> Meaning {
-        meaning(&lines(text.as_bytes())[0], version)
+        meaning(&lines(text.as_bytes()).next().unwrap(), version)
     }
 
     fn allowed(text: &str, version: Version) -> Option<(String, usize)> {

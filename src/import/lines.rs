@@ -36,18 +36,19 @@ pub(super) enum End {
 }
 
 /// All lines of a file.
-pub(super) fn lines(content: &[u8]) -> Vec<Line<'_>> {
-    let mut lines = Vec::new();
-    for (whole, number) in content.split_inclusive(|byte| *byte == b'\n').zip(1..) {
-        let mut part = Part::First;
-        let mut rest = whole;
-        while !rest.is_empty() {
-            let (taken, left) = rest.split_at_checked(TAKEN).unwrap_or((rest, &[]));
-            lines.push(line(number, taken, part, left));
-            (part, rest) = (Part::Later, left);
-        }
+pub(super) fn lines(content: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    content.split_inclusive(|byte| *byte == b'\n').zip(1..).flat_map(|(whole, number)| pieces(whole, number))
+}
+
+fn pieces(whole: &[u8], number: usize) -> Vec<Line<'_>> {
+    let mut pieces = Vec::new();
+    let (mut part, mut rest) = (Part::First, whole);
+    while !rest.is_empty() {
+        let (taken, left) = rest.split_at_checked(TAKEN).unwrap_or((rest, &[]));
+        pieces.push(line(number, taken, part, left));
+        (part, rest) = (Part::Later, left);
     }
-    lines
+    pieces
 }
 
 fn line<'a>(number: usize, taken: &'a [u8], part: Part, left: &[u8]) -> Line<'a> {
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn a_line_is_cut_where_the_buffer_ends_and_its_rest_is_a_line() {
         let text = [&b"a".repeat(1024)[..], b"\nb\0c\n", b"d"].concat();
-        let lines: Vec<_> = lines(&text).iter().map(|l| (l.number, l.text.len(), l.part, l.end)).collect();
+        let lines: Vec<_> = lines(&text).map(|l| (l.number, l.text.len(), l.part, l.end)).collect();
         let expected = [
             (1, 1023, Part::First, End::Cut),
             (1, 1, Part::Later, End::LineFeed),
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn a_line_that_fills_the_buffer_leaves_its_line_feed_for_the_next() {
         let text = [&b"a".repeat(1023)[..], b"\n"].concat();
-        let ends: Vec<_> = lines(&text).iter().map(|l| (l.text.len(), l.end)).collect();
+        let ends: Vec<_> = lines(&text).map(|l| (l.text.len(), l.end)).collect();
         assert_eq!(ends, [(1023, End::Cut), (0, End::LineFeed)]);
     }
 

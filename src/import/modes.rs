@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::conf::Conf;
 use super::lines::{lines, shown};
 use super::notes::{Notes, Refusal};
-use super::{File, Question, ReadFile, Version, taken};
+use super::{File, Question, ReadFile, Version, short};
 
 /// A mode of `PortSentry` 1.2, for one protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub(super) fn modes(
         Version::One if !question.modes.is_empty() => Ok(named(&question.modes)),
         Version::One => {
             if let Some(path) = &question.default {
-                let file = taken(path, read)?;
+                let file = short(path, read)?;
                 if let Some(modes) = of_debian(&file, notes)? {
                     return Ok(modes);
                 }
@@ -181,7 +181,7 @@ fn of_debian(file: &File, notes: &mut Notes) -> Result<Option<Modes>, Refusal> {
                 continue;
             }
         };
-        let place = format!("{}:{}: {}", file.name, line.number, shown(text));
+        let place = format!("{}:{}: {}", file.path, line.number, shown(text));
         set.insert(protocol.name(), watched(protocol, &value, file, (line.number, place))?);
     }
     if set.is_empty() {
@@ -193,7 +193,7 @@ fn of_debian(file: &File, notes: &mut Notes) -> Result<Option<Modes>, Refusal> {
     }
     let unset = |protocol: Protocol| Watched {
         watch: Watch::Nothing,
-        because: format!("{} sets no mode for {}", file.name, protocol.name()),
+        because: format!("{} sets no mode for {}", file.path, protocol.name()),
     };
     let mut of = |protocol: Protocol| set.remove(protocol.name()).unwrap_or_else(|| unset(protocol));
     Ok(Some(Modes { tcp: of(Protocol::Tcp), udp: of(Protocol::Udp) }))

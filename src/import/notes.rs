@@ -92,6 +92,11 @@ impl Refusal {
         Self { place, reason: reason.to_owned(), help: help.to_owned() }
     }
 
+    /// The same, to be mended otherwise.
+    pub(super) fn helped(self, help: &str) -> Self {
+        Self { help: help.to_owned(), ..self }
+    }
+
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }

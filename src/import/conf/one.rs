@@ -1,7 +1,7 @@
 //! The grammar of PortSentry 1.2: it looks through the file once for each key, takes the first line that fits, and whatever stands
 //! between the first two quotes there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entries, Entry};
 use crate::import::key::Key;
@@ -18,9 +18,11 @@ pub(super) fn line_of(lines: &[Line<'_>], key: Key) -> Option<usize> {
 pub(super) fn entries(lines: &[Line<'_>], path: &str, notes: &mut Notes) -> Entries {
     let mut entries = Entries::new();
     let mut read = BTreeSet::new();
+    let mut first = BTreeMap::new();
     for key in Key::OF_ONE {
         let Some((index, line)) = (0_usize..).zip(lines).find(|(_, line)| fits(line.text, key)) else { continue };
         read.insert(index);
+        first.insert(key, line.number);
         let what = shown(line.text);
         let mut note = |why: &str| notes.add(path, Some(line.number), &what, why);
         if !line.text.starts_with(key.name().as_bytes()) {
@@ -37,7 +39,7 @@ pub(super) fn entries(lines: &[Line<'_>], path: &str, notes: &mut Notes) -> Entr
         }
     }
     for (_, line) in (0_usize..).zip(lines).filter(|(index, _)| !read.contains(index)) {
-        if let Some(why) = unread(line, lines) {
+        if let Some(why) = unread(line, &first) {
             notes.add(path, Some(line.number), &shown(line.text), &why);
         }
     }
@@ -88,7 +90,7 @@ fn value(line: &Line<'_>) -> Option<(String, Ending)> {
 }
 
 /// Why a line that says something is read by nobody.
-fn unread(line: &Line<'_>, lines: &[Line<'_>]) -> Option<String> {
+fn unread(line: &Line<'_>, first: &BTreeMap<Key, usize>) -> Option<String> {
     let said = line.text.trim_ascii();
     if said.is_empty() || line.text.starts_with(b"#") {
         return None;
@@ -98,8 +100,7 @@ fn unread(line: &Line<'_>, lines: &[Line<'_>]) -> Option<String> {
             "the rest of a line of more than 1023 bytes, which PortSentry 1.2 does not read: left out".to_owned(),
         );
     }
-    if let Some(key) = Key::OF_ONE.into_iter().find(|key| fits(line.text, *key)) {
-        let first = line_of(lines, key).unwrap_or_default();
+    if let Some((_, first)) = first.iter().find(|(key, _)| fits(line.text, **key)) {
         return Some(format!("left out: PortSentry 1.2 takes the first line of a key, which is line {first}"));
     }
     // The longer of two names that begin alike comes first.

@@ -7,7 +7,7 @@ use crate::import::draft::{Section, text};
 use crate::import::firewall::only_firewall;
 use crate::import::key::Key;
 use crate::import::lines::atoi;
-use crate::import::modes::Protocol;
+use crate::import::modes::{Protocol, Watch};
 
 impl Convert<'_> {
     pub(super) fn block(&mut self) {
@@ -17,12 +17,22 @@ impl Convert<'_> {
              address changes hands and can be forged. For longer ones set `time` and `longest`, up to \"365days\".",
         );
         for protocol in BOTH {
-            let act = self.act(protocol);
-            self.blocks |= act == "block";
-            self.draft.set(Section::Block, protocol.name(), &text(act));
+            if self.is_watched(protocol) || self.conf.entry(keys(protocol).block).is_some() {
+                let act = self.act(protocol);
+                self.blocks |= act == "block";
+                self.draft.set(Section::Block, protocol.name(), &text(act));
+            }
         }
         if self.blocks {
             self.means();
+        }
+    }
+
+    fn is_watched(&self, protocol: Protocol) -> bool {
+        match self.modes.of(protocol).watch {
+            Watch::Nothing => false,
+            Watch::Low => true,
+            Watch::Listed | Watch::Listening => self.conf.entry(keys(protocol).list).is_some(),
         }
     }
 
@@ -84,7 +94,7 @@ impl Convert<'_> {
         let entry = self.conf.filled(key)?;
         if let Some(firewall) = only_firewall(&entry.value) {
             self.quote(Section::Block, key, entry);
-            let remark = format!("    {firewall}'s work is done by nftrap's own sets in the kernel");
+            let remark = format!("    the work of {firewall} is done by nftrap's own sets in the kernel");
             self.draft.remark(Section::Block, &remark);
             if !self.blocks {
                 self.draft.remark(Section::Block, "    not used: PortSentry only reports");

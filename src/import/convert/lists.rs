@@ -40,11 +40,12 @@ impl Convert<'_> {
             ));
         }
         list.push(']');
+        let list = if list == "[\n]" { "[]" } else { &list };
         self.draft.remark(
             Section::Allow,
-            "own addresses, gateways, resolvers and administrators' sessions are allowed by themselves",
+            "Own addresses, gateways, resolvers, time servers and administrators' sessions are allowed by themselves.",
         );
-        self.draft.set(Section::Allow, "sources", &list);
+        self.draft.set(Section::Allow, "sources", list);
         Ok(())
     }
 

@@ -31,6 +31,11 @@ impl Convert<'_> {
                 Section::Trigger,
                 "NULL, FIN, XMAS and SYN+FIN packets count at any port; PortSentry looked at its own ports only, where they count in any case",
             );
+        } else {
+            self.draft.remark(
+                Section::Trigger,
+                "NULL, FIN, XMAS and SYN+FIN packets are of TCP, which PortSentry did not watch",
+            );
         }
         self.draft.set(Section::Trigger, "stealth", if tcp_is_watched || !udp_triggers { "true" } else { "false" });
         self.unserved();
@@ -101,8 +106,9 @@ impl Convert<'_> {
         let most = if protocol == Protocol::Udp { MAX_UDP_DECOYS } else { usize::MAX };
         let (decoys, triggers) = split(&listed, most);
         if !triggers.is_empty() {
-            let why = format!("{most} decoys of udp are the most: triggers, which do not answer");
-            self.notes.add(&self.conf.path, None, &format!("{}: {triggers}", keys(protocol).list.name()), &why);
+            let why = format!("triggers, which do not answer: nftrap has {most} decoys of udp at most");
+            let line = self.conf.entry(keys(protocol).list).map(|entry| entry.line);
+            self.notes.add(&self.conf.path, line, &format!("{}: {triggers}", keys(protocol).list.name()), &why);
         }
         self.draft.set(Section::Decoy, protocol.name(), &ports(&decoys));
         triggers
@@ -117,16 +123,7 @@ impl Convert<'_> {
         let below = entry.map_or(BELOW, |entry| atoi(&entry.value));
         let last = u16::try_from(below.clamp(1, 65_536).saturating_sub(1)).unwrap_or_default();
         let low: PortSet = [1..=last].into_iter().collect();
-        let name = protocol.name();
-        self.draft.remark(
-            Section::Trigger,
-            &format!(
-                "    ports 1 to {last} but the excepted, at the first packet, as PortSentry acted. The kernel looks for a program that \
-                 listens there whenever a packet arrives, so these need not be known; port 0 is left out. Some honest clients try a \
-                 port or two, though: to forgive that, write {name} = [] here, and below [unserved] {name} = [\"1-{last}\"]; then it \
-                 takes three different ports within the hour with [detect] sensitivity = \"high\", four without it."
-            ),
-        );
+        self.draft.remark(Section::Trigger, &about_low(protocol, last));
         self.unused(&[keys(protocol).list]);
         low.without(&self.excepted(protocol))
     }
@@ -180,7 +177,9 @@ impl Convert<'_> {
         if let Some(entry) = entry {
             self.note_trigger(key, entry, (said, asked, threshold));
         }
-        if threshold == 1 {
+        if entry.is_none() {
+            self.draft.remark(Section::Detect, "SCAN_TRIGGER is not there: PortSentry then acts at the first packet");
+        } else if threshold == 1 {
             self.draft.remark(Section::Detect, "    the first packet is enough, to PortSentry at 0 and at 1");
         } else {
             let why = "    every packet counts, retransmits as well; nftrap forgets one after `window`, an hour unless set to more";
@@ -216,7 +215,21 @@ impl Convert<'_> {
             self.quote(Section::Decoy, key, entry);
             self.draft.set(Section::Decoy, "banner", &text(&entry.value));
         } else {
-            self.unused(&[key]);
+            self.quote(Section::Decoy, key, entry);
+            self.draft.remark(Section::Decoy, "    not used: in this mode, PortSentry answers nobody");
         }
     }
+}
+
+fn about_low(protocol: Protocol, last: u16) -> String {
+    let name = protocol.name();
+    if last == 0 {
+        return "    none but port 0, which nobody asks for".to_owned();
+    }
+    format!(
+        "    ports 1 to {last} but the excepted, at the first packet, as PortSentry acted. The kernel looks for a program that listens \
+         there whenever a packet arrives, so these need not be known; port 0 is left out. Some honest clients try a port or two, \
+         though: to forgive that, write {name} = [] here, and below [unserved] {name} = [\"1-{last}\"]; then it takes three different \
+         ports within the hour with [detect] sensitivity = \"high\", four without it."
+    )
 }
