@@ -37,9 +37,9 @@ use key::Key;
 /// Whose configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// `PortSentry` 1.2, and 1.1 and 1.0 before it.
+    /// PortSentry 1.2, and 1.1 and 1.0 before it.
     One,
-    /// `PortSentry` 2.
+    /// PortSentry 2.
     Two,
 }
 
@@ -69,7 +69,7 @@ pub struct Question {
     pub modes: Vec<Mode>,
     /// Whether 2.x was started with `--connect`.
     pub connect: bool,
-    /// Whether the log is to be as `PortSentry`'s.
+    /// Whether the log is to be as PortSentry's.
     pub keep_log: bool,
 }
 
@@ -150,7 +150,7 @@ fn ignore_file(
     };
     let help = "say where it is with --ignore FILE; an empty file will do if nobody was to be ignored";
     if !entry.value.starts_with('/') {
-        let reason = format!("{} is not a whole path", conf.shown(Key::IgnoreFile, entry));
+        let reason = format!("{} is not a whole path", entry.shown(Key::IgnoreFile));
         return Err(Refusal::new(&conf.path, Some(entry.line), &reason, help));
     }
     let refused = match short(Path::new(&entry.value), read) {
@@ -160,9 +160,9 @@ fn ignore_file(
     let made_from = format!("{}.static", entry.value);
     if let Ok(file) = short(Path::new(&made_from), read) {
         let why = format!("{}; read in its place: {}", refused.reason(), file.path);
-        notes.add(&conf.path, Some(entry.line), &conf.shown(Key::IgnoreFile, entry), &why);
+        notes.add(&conf.path, Some(entry.line), &entry.shown(Key::IgnoreFile), &why);
         return Ok(Some(file));
     }
-    let reason = format!("{}: {}", conf.shown(Key::IgnoreFile, entry), refused.reason());
+    let reason = format!("{}: {}", entry.shown(Key::IgnoreFile), refused.reason());
     Err(Refusal::new(&conf.path, Some(entry.line), &reason, help))
 }

@@ -161,6 +161,23 @@ fn what_is_no_file_of_portsentrys_is_refused_and_nothing_is_printed() {
 }
 
 #[test]
+fn where_debian_has_not_made_the_ignore_file_yet_the_one_that_it_is_made_from_is_read() {
+    let mut files = |path: &Path| match path.to_str() {
+        Some("conf") => Ok(b"TCP_PORTS=\"1\"\nIGNORE_FILE=\"/x/portsentry.ignore\"\n".to_vec()),
+        Some("/x/portsentry.ignore.static") => Ok(b"192.0.2.1\n".to_vec()),
+        _ => Err(Fault::new("there is no such file", "-")),
+    };
+    let question = Question { conf: "conf".into(), ..Question::default() };
+    let imported = portsentry(&question, &mut files).unwrap();
+    assert!(loaded(imported.toml.as_bytes()).unwrap().allow.contains([192, 0, 2, 1].into()));
+    assert!(
+        imported.notes.to_string().contains("read in its place: /x/portsentry.ignore.static"),
+        "{}",
+        imported.notes
+    );
+}
+
+#[test]
 fn a_file_of_long_lines_and_rubbish_is_answered_in_bounds() {
     let rubbish: Vec<u8> =
         (0..1_000_000_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();

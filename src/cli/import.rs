@@ -18,7 +18,7 @@ enum From {
     Portsentry(Portsentry),
 }
 
-/// Print a config that does what `PortSentry` 1.2 or 2.x did.
+/// Print a config that does what PortSentry 1.2 or 2.x did.
 ///
 /// The config goes to standard output, each key below the line that it comes from; what was lost or is different now goes to standard
 /// error, with its place. Nothing else is written, and no command in these files is run.
@@ -45,7 +45,7 @@ struct Portsentry {
     /// 2.x was started with `--connect`.
     #[arg(long, conflicts_with = "default")]
     connect: bool,
-    /// Log offenders as `PortSentry` does, for programs that read its log.
+    /// Log offenders as PortSentry does, for programs that read its log.
     #[arg(long)]
     keep_log: bool,
 }

@@ -17,6 +17,13 @@ pub(super) struct Entry {
     pub(super) value: String,
 }
 
+impl Entry {
+    /// The key and what it says, as on its line.
+    pub(super) fn shown(&self, key: Key) -> String {
+        format!("{}=\"{}\"", key.name(), shown(self.value.as_bytes()))
+    }
+}
+
 type Entries = BTreeMap<Key, Entry>;
 
 /// The file, as its PortSentry reads it.
@@ -61,12 +68,6 @@ impl Conf {
     /// The same, if it says anything.
     pub(super) fn filled(&self, key: Key) -> Option<&Entry> {
         self.entry(key).filter(|entry| !entry.value.trim().is_empty())
-    }
-
-    /// The key and what it says, as on its line.
-    #[expect(clippy::unused_self, reason = "it is asked beside the other questions about an entry")]
-    pub(super) fn shown(&self, key: Key, entry: &Entry) -> String {
-        format!("{}=\"{}\"", key.name(), shown(entry.value.as_bytes()))
     }
 }
 

@@ -64,13 +64,13 @@ impl<'a> Convert<'a> {
 
     /// Shows the line of a key above what comes of it.
     fn quote(&mut self, section: Section, key: Key, entry: &Entry) {
-        let line = format!("{}:{}: {}", self.conf.name, entry.line, self.conf.shown(key, entry));
+        let line = format!("{}:{}: {}", self.conf.name, entry.line, entry.shown(key));
         self.draft.quote(section, &line);
     }
 
     /// Tells what is different with a key now.
     fn note(&mut self, key: Key, entry: &Entry, why: &str) {
-        self.notes.add(&self.conf.path, Some(entry.line), &self.conf.shown(key, entry), why);
+        self.notes.add(&self.conf.path, Some(entry.line), &entry.shown(key), why);
     }
 
     /// Tells what follows from a key that is not there.

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_bounded_and_steers_nothing() {
-        assert_eq!(shown(b"a\x1b[31m\tb\n\xff\xe2\x80\xae"), "a?[31m b????".replace("????", "???"));
+        assert_eq!(shown(b"a\x1b[31m\tb\n\xff\xe2\x80\xae"), "a?[31m b???");
         assert_eq!(shown(&b"x".repeat(1000)).len(), SHOWN + 3);
     }
 }

@@ -1,13 +1,12 @@
 //! How PortSentry watched TCP and UDP. Its conf does not say: 1.2 was told on its command line, on Debian out of two shell variables.
 
-use std::collections::BTreeMap;
-
 use super::conf::Conf;
-use super::lines::{lines, shown};
 use super::notes::{Notes, Refusal};
-use super::{File, Question, ReadFile, Version, short};
+use super::{Question, ReadFile, Version, short};
 
-/// A mode of `PortSentry` 1.2, for one protocol.
+mod debian;
+
+/// A mode of PortSentry 1.2, for one protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// TCP, listening on its ports.
@@ -123,13 +122,14 @@ pub(super) fn modes(
     read: &mut ReadFile<'_>,
     notes: &mut Notes,
 ) -> Result<Modes, Refusal> {
+    note_unused(conf, question, notes);
     match conf.version {
         Version::Two => Ok(of_two(question)),
         Version::One if !question.modes.is_empty() => Ok(named(&question.modes)),
         Version::One => {
             if let Some(path) = &question.default {
                 let file = short(path, read)?;
-                if let Some(modes) = of_debian(&file, notes)? {
+                if let Some(modes) = debian::modes(&file, notes)? {
                     return Ok(modes);
                 }
             }
@@ -139,6 +139,23 @@ pub(super) fn modes(
             Ok(Modes::both(Watch::Listed, "assumed to be stealth, since nothing says the mode"))
         }
     }
+}
+
+/// What was said of the other version's start.
+fn note_unused(conf: &Conf, question: &Question, notes: &mut Notes) {
+    let (option, why) = match conf.version {
+        Version::One if question.connect => {
+            ("--connect", "not used: PortSentry 1.2 is told --mode tcp or udp for that")
+        }
+        Version::Two if !question.modes.is_empty() => {
+            ("--mode", "not used: PortSentry 2 has --connect, or is stealthy")
+        }
+        Version::Two if question.default.is_some() => {
+            ("--default", "not read: it is PortSentry 1.2 that is started by it")
+        }
+        Version::One | Version::Two => return,
+    };
+    notes.add(&conf.path, None, option, why);
 }
 
 fn of_two(question: &Question) -> Modes {
@@ -158,95 +175,4 @@ fn named(modes: &[Mode]) -> Modes {
         )
     };
     Modes { tcp: of(Protocol::Tcp), udp: of(Protocol::Udp) }
-}
-
-/// What Debian's start script was told; nothing, if the file does not set either variable.
-fn of_debian(file: &File, notes: &mut Notes) -> Result<Option<Modes>, Refusal> {
-    let mut set = BTreeMap::new();
-    for line in lines(&file.content) {
-        let text = line.text.trim_ascii();
-        if text.is_empty() || text.starts_with(b"#") {
-            continue;
-        }
-        let mut note = |why: &str| notes.add(&file.path, Some(line.number), &shown(line.text), why);
-        let (protocol, value) = match assignment(text) {
-            Some(("TCP_MODE", value)) => (Protocol::Tcp, value),
-            Some(("UDP_MODE", value)) => (Protocol::Udp, value),
-            Some(_) => {
-                note("left out: PortSentry reads TCP_MODE and UDP_MODE here, and nothing else");
-                continue;
-            }
-            None => {
-                note("left out: nothing is executed here; say the modes with --mode if they depend on this line");
-                continue;
-            }
-        };
-        let place = format!("{}:{}: {}", file.path, line.number, shown(text));
-        set.insert(protocol.name(), watched(protocol, &value, file, (line.number, place))?);
-    }
-    if set.is_empty() {
-        return Ok(None);
-    }
-    if set.values().all(|watched: &Watched| watched.watch == Watch::Nothing) {
-        let help = "set TCP_MODE or UDP_MODE, or say the modes with --mode";
-        return Err(Refusal::new(&file.path, None, "it sets no mode: PortSentry does not start with it", help));
-    }
-    let unset = |protocol: Protocol| Watched {
-        watch: Watch::Nothing,
-        because: format!("{} sets no mode for {}", file.path, protocol.name()),
-    };
-    let mut of = |protocol: Protocol| set.remove(protocol.name()).unwrap_or_else(|| unset(protocol));
-    Ok(Some(Modes { tcp: of(Protocol::Tcp), udp: of(Protocol::Udp) }))
-}
-
-fn watched(protocol: Protocol, value: &str, file: &File, (line, place): (usize, String)) -> Result<Watched, Refusal> {
-    if value.is_empty() {
-        return Ok(Watched { watch: Watch::Nothing, because: place });
-    }
-    let mode = Mode::named(value).filter(|mode| mode.protocol() == protocol);
-    let mode = mode.ok_or_else(|| {
-        let reason = format!("{} is no mode of PortSentry 1.2 for {}", shown(value.as_bytes()), protocol.name());
-        Refusal::new(&file.path, Some(line), &reason, "mend it, or say the modes with --mode")
-    })?;
-    Ok(Watched { watch: mode.watch(), because: place })
-}
-
-/// A shell's `NAME=value` whose value needs no shell to be known.
-fn assignment(line: &[u8]) -> Option<(&str, String)> {
-    let text = std::str::from_utf8(line).ok()?;
-    let text = text.strip_prefix("export ").map_or(text, str::trim_start);
-    let (name, value) = text.split_once('=')?;
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let (value, rest) = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => value.strip_prefix(quote)?.split_once(quote)?,
-        Some(_) | None => value.split_at_checked(value.find([' ', '\t', ';']).unwrap_or(value.len()))?,
-    };
-    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b' '));
-    // A word that goes on, or a second command, changes what the line means.
-    let rest_is_comment = rest.is_empty() || rest.starts_with([' ', '\t', ';']);
-    let rest = rest.trim_start_matches([' ', '\t', ';']);
-    (is_name && plain && rest_is_comment && (rest.is_empty() || rest.starts_with('#')))
-        .then(|| (name, value.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_is_read_and_nothing_is_executed() {
-        for (line, value) in [
-            ("TCP_MODE=\"stcp\"", "stcp"),
-            ("export TCP_MODE='atcp' # all", "atcp"),
-            ("TCP_MODE=tcp;", "tcp"),
-            ("TCP_MODE=", ""),
-            ("TCP_MODE=\"\"", ""),
-        ] {
-            assert_eq!(assignment(line.as_bytes()), Some(("TCP_MODE", value.to_owned())), "{line}");
-        }
-        for line in ["TCP_MODE=$X", "TCP_MODE=\"`id`\"", "TCP_MODE=a'b'", "TCP_MODE=tcp; id", "if x=y", "TCP_MODE=\"a"]
-        {
-            assert_eq!(assignment(line.as_bytes()), None, "{line}");
-        }
-    }
 }

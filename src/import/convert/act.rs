@@ -108,7 +108,10 @@ impl Convert<'_> {
             return None;
         }
         if !entry.value.contains("$TARGET$") {
-            self.note(key, entry, "left out: without $TARGET$ PortSentry does not run it");
+            let why = "left out: without $TARGET$ PortSentry does not run it";
+            self.quote(Section::Block, key, entry);
+            self.draft.remark(Section::Block, &format!("    {why}"));
+            self.note(key, entry, why);
             return None;
         }
         self.quote(Section::Command, key, entry);

@@ -53,8 +53,9 @@ impl Convert<'_> {
         };
         self.quote(Section::HostsDeny, key, entry);
         if !entry.value.contains(TARGET) || entry.value.chars().any(char::is_control) {
-            self.draft.remark(Section::HostsDeny, "    left out: see what `nftrap import` said of it");
-            self.note(key, entry, "left out: it names no $TARGET$, or is no line of text");
+            let why = "left out: it names no $TARGET$, or is no line of text";
+            self.draft.remark(Section::HostsDeny, &format!("    {why}"));
+            self.note(key, entry, why);
             return;
         }
         self.draft.remark(Section::HostsDeny, "    the line goes when the block ends; PortSentry's stayed");
