@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
-/// Who has more lines to look at than these looks at these first, and a large file of rubbish makes no large complaint.
-const MOST_OF_A_FILE: usize = 60;
+/// Who has more lines of a kind to look at than these looks at these first: a large file of rubbish makes no large complaint, and
+/// hides nothing else.
+const MOST_OF_A_KIND: usize = 20;
 
 /// One thing to know: where, what, and why it is so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +30,12 @@ impl fmt::Display for Note {
     }
 }
 
-/// All that is to be known, in the order in which it was found; of one file no more than somebody reads.
+/// All that is to be known, in the order in which it was found; of one kind no more than somebody reads.
 #[derive(Debug, Default)]
 pub struct Notes {
     listed: Vec<Note>,
-    of_file: BTreeMap<String, usize>,
+    /// How many there are of a file and a reason.
+    of_kind: BTreeMap<(String, String), usize>,
 }
 
 impl Notes {
@@ -56,9 +58,9 @@ impl Notes {
 
     /// `what` may be empty; all three are printable.
     pub(super) fn add(&mut self, file: &str, line: Option<usize>, what: &str, why: &str) {
-        let count = self.of_file.entry(file.to_owned()).or_default();
+        let count = self.of_kind.entry((file.to_owned(), why.to_owned())).or_default();
         *count = count.saturating_add(1);
-        if *count <= MOST_OF_A_FILE {
+        if *count <= MOST_OF_A_KIND {
             self.listed.push(Note { file: file.to_owned(), line, what: what.to_owned(), why: why.to_owned() });
         }
     }
@@ -69,9 +71,9 @@ impl fmt::Display for Notes {
         for note in &self.listed {
             writeln!(f, "{note}")?;
         }
-        for (file, count) in &self.of_file {
-            if let Some(more) = count.checked_sub(MOST_OF_A_FILE).filter(|more| *more > 0) {
-                writeln!(f, "{file}: and {more} notes more of this file")?;
+        for ((file, why), count) in &self.of_kind {
+            if let Some(more) = count.checked_sub(MOST_OF_A_KIND).filter(|more| *more > 0) {
+                writeln!(f, "{file}: {more} times more: {why}")?;
             }
         }
         Ok(())
@@ -115,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_file_of_rubbish_only_the_first_notes_are_told_and_those_of_other_files_still_are() {
+    fn of_a_file_of_rubbish_only_the_first_notes_are_told_and_those_of_another_kind_still_are() {
         let mut notes = Notes::default();
         for line in 1..=1000 {
             notes.add("a", Some(line), "x", "y");
         }
-        notes.add("b", None, "", "z");
+        notes.add("a", Some(1001), "x", "z");
         let told = notes.to_string();
-        assert_eq!(told.lines().count(), 62);
-        assert!(told.ends_with("a:60: x: y\nb: z\na: and 940 notes more of this file\n"), "{told}");
+        assert_eq!(told.lines().count(), 22);
+        assert!(told.ends_with("a:20: x: y\na:1001: x: z\na: 980 times more: y\n"), "{told}");
     }
 }

@@ -28,8 +28,8 @@ pub(super) fn entries(lines: &[Line<'_>], path: &str, notes: &mut Notes) -> Resu
         };
         sound(key, &value).map_err(|(reason, help)| refuse(reason, help))?;
         if let Some(before) = entries.insert(key, Entry { line: line.number, value }) {
-            let why = format!("left out: line {} sets it again, and PortSentry 2 takes the last one", line.number);
-            notes.add(path, Some(before.line), &before.shown(key), &why);
+            let why = "left out: a line further down sets it again, and PortSentry 2 takes the last one";
+            notes.add(path, Some(before.line), &before.shown(key), why);
         }
     }
     Ok(entries)
