@@ -16,6 +16,7 @@ mod events;
 mod held;
 mod help;
 mod history;
+mod import;
 mod list;
 mod man;
 mod plain;
@@ -73,6 +74,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Check a config file and say what is wrong with it.
     Check(check::Arguments),
+    Import(import::Arguments),
     /// Say who would have been blocked in capture files, and for what.
     Replay(replay::Arguments),
     /// Print the ruleset that `run` would load, ready for `nft -f`.
@@ -110,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Allow(arguments) => allow::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

@@ -29,9 +29,9 @@
 //! | journal | the database of events and blocks |
 //! | ruleset | our nftables table, and nothing of anybody else's |
 //!
-//! Imports point one way: `cli → {daemon → {kernel, control, journal, report}, replay} → event → detect → {packet, time}`; `config` is
+//! Imports point one way: `cli → {daemon → {kernel, control, journal, report}, replay, import} → event → detect → {packet, time}`; `config` is
 //! values that anybody may hold, and so are the facts that `kernel` collects and `doctor` judges. What is pure (`packet`, `time`,
-//! `detect`, `event`, `doctor`) names no edge: `tests/layering.rs` holds that.
+//! `detect`, `event`, `doctor`, `import`) names no edge: `tests/layering.rs` holds that.
 //!
 //! Promises, each with a test in `tests/namespaces.rs`: an allowed source is never blocked and never queued; a packet of a
 //! flow that we opened is never dropped; a block always ends; killing the daemon loses no block and leaves no packet waiting;
@@ -44,6 +44,7 @@ pub mod daemon;
 pub mod detect;
 pub mod doctor;
 pub mod event;
+pub mod import;
 pub mod journal;
 pub mod kernel;
 pub mod packet;

@@ -39,16 +39,16 @@ pub type ReadFile<'a> = dyn FnMut(&Path) -> Result<Vec<u8>, Fault> + 'a;
 
 /// The configuration in the file `path`, with the files that it names and the host's names of ports.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    let content = read(path).map_err(|fault| {
+    let content = read_file(path).map_err(|fault| {
         let mut problems = Problems::default();
         problems.refuse_file(path, fault);
         problems
     })?;
-    let services = match read(Path::new("/etc/services")) {
+    let services = match read_file(Path::new("/etc/services")) {
         Ok(text) => Services::parse(&String::from_utf8_lossy(&text)),
         Err(fault) => Services::missing(fault.reason()),
     };
-    parse(&content, path, &services, &mut read)
+    parse(&content, path, &services, &mut read_file)
 }
 
 /// The allow list whose files may have changed since it was read.
@@ -61,7 +61,7 @@ pub fn allow_again(sources: &Sources) -> Result<Prefixes, Problems> {
 #[must_use]
 pub fn says_nothing(path: &Path) -> bool {
     let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
-    read(path).is_ok_and(|content| String::from_utf8_lossy(&content).lines().all(blank))
+    read_file(path).is_ok_and(|content| String::from_utf8_lossy(&content).lines().all(blank))
 }
 
 /// The configuration that `content`, which is what the file `path` contains, asks for. What it leaves out is as in
@@ -106,7 +106,7 @@ fn syntax<'a>(source: &mut Source<'a>) -> Option<DeTable<'a>> {
 }
 
 /// The content of a regular file of bounded size. Never waits, as opening a FIFO would.
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
     if !file.metadata().map_err(|error| unreadable(&error))?.is_file() {

@@ -28,8 +28,16 @@ impl Fault {
         Self { reason: reason.into(), help: help.into() }
     }
 
-    pub(super) fn reason(&self) -> &str {
+    /// What is wrong.
+    #[must_use]
+    pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// How to mend it.
+    #[must_use]
+    pub fn help(&self) -> &str {
+        &self.help
     }
 
     /// The same fault, seen from the place that names `file`.
