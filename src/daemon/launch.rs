@@ -56,6 +56,7 @@ impl Daemon {
         let events = said(start_events_file(&config_report), &mut books.health().no_events);
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
+        audience.act_by(&books.config(), &whole.allow, shared.clock);
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
