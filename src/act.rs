@@ -135,8 +135,9 @@ impl Actor {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let offence = Offence { evidence: Vec::new(), ..offence.clone() };
-        self.tell(Order::Offence(Box::new(offence), act));
+        let Offence { source, probe, hits, until, repeat, .. } = *offence;
+        let alone = Offence { source, probe, hits, until, repeat, evidence: Vec::new() };
+        self.tell(Order::Offence(Box::new(alone), act));
     }
 
     /// Does what an event asks for.

@@ -19,6 +19,8 @@
 #[path = "lab/lab.rs"]
 mod lab;
 
+#[path = "namespaces/actions.rs"]
+mod actions;
 #[path = "namespaces/coexist.rs"]
 mod coexist;
 #[path = "namespaces/coexist_iptables.rs"]
@@ -41,6 +43,8 @@ mod full_disk;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/hosts_deny.rs"]
+mod hosts_deny;
 #[path = "namespaces/journal.rs"]
 mod journal;
 #[path = "namespaces/kernel_sets.rs"]

@@ -242,7 +242,7 @@ impl Thread {
 
     /// Ends what runs. What could not be ended in time is in the ledger, for the next daemon.
     fn stop(&mut self) {
-        self.telling.dropped(u64::try_from(self.cases.give_up()).unwrap_or(u64::MAX));
+        Telling::gave_up(self.cases.give_up());
         self.turn();
         let end = self.clock.now().plus(LAST_MOMENTS);
         while (self.runner.count() > 0 || self.cases.to_be_ended() > 0) && self.clock.now() < end {

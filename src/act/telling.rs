@@ -50,9 +50,12 @@ impl Telling {
             }
             Outcome::Failed(status) => (&mut self.failed, status.to_string()),
             Outcome::GivenUp => (&mut self.failed, "nftrap ends, and it did not in time".to_owned()),
-            Outcome::NotStarted { program, reason } => {
-                (&mut self.failed, format!("cannot start {program}: {reason}; check that nftrap's user may run it"))
-            }
+            Outcome::NotStarted { program, reason } => (
+                &mut self.failed,
+                format!(
+                    "cannot start {program}: {reason}; check that nftrap's user may run it (with systemd: ExecPaths)"
+                ),
+            ),
         };
         *count = count.saturating_add(1);
         if self.lines >= LINES_PER_SECOND {
@@ -93,6 +96,13 @@ impl Telling {
         }
         self.dropped = self.dropped.saturating_add(dropped);
         (self.dropped_now, self.left_out, self.lines) = (0, 0, 0);
+    }
+
+    /// So much had not begun when we were told to end.
+    pub(super) fn gave_up(number: usize) {
+        if number > 0 {
+            warn!(number; "commands and lines that had not begun by the end are not done any more");
+        }
     }
 
     /// All is over; so many commands that end a block were not run, and a ledger has them or not.

@@ -31,6 +31,8 @@ pub(super) struct Audience {
     pub(super) file: OnceLock<Events>,
     /// Who acts on what happens; there may be one only later.
     actor: OnceLock<Actor>,
+    /// Where that one keeps what is to be ended one day.
+    ledger: Option<PathBuf>,
 }
 
 /// The way to the journal.
@@ -41,9 +43,9 @@ pub(super) struct Desk {
 }
 
 impl Audience {
-    pub(super) fn new(journal: Option<Desk>, file: Option<Events>) -> Self {
+    pub(super) fn new(journal: Option<Desk>, file: Option<Events>, ledger: Option<PathBuf>) -> Self {
         let file = file.map_or_else(OnceLock::new, OnceLock::from);
-        Self { journal, file, ..Self::default() }
+        Self { journal, file, ledger, ..Self::default() }
     }
 
     /// The journal's file, and how it does.
@@ -54,7 +56,7 @@ impl Audience {
     /// Has commands run and lines written as `config`, in which `allow` are all that are allowed, wants it. What it wants and cannot have
     /// is said; it does not keep us from blocking.
     pub(super) fn act_by(&self, config: &Config, allow: &Prefixes, clock: Clock) {
-        let (policy, ledger) = (Policy::of(config), config.acted_file());
+        let (policy, ledger) = (Policy::of(config), self.ledger.clone());
         if let Some(actor) = self.actor.get() {
             actor.adapt(policy, allow.clone());
         } else if policy.wants_anything() || ledger.as_deref().is_some_and(act::is_owed) {

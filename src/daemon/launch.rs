@@ -46,6 +46,7 @@ impl Daemon {
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
+        let ledger = whole.acted_file().filter(|_| !journal.as_ref().is_some_and(memory::Unkept::is_anothers));
         // Only now: queues are opened while no other thread opens files.
         let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
         let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
@@ -55,7 +56,7 @@ impl Daemon {
         books.health().room = opened.room;
         let events = said(start_events_file(&config_report), &mut books.health().no_events);
         let told = events.as_ref().map(EventsFile::events);
-        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told, ledger)));
         audience.act_by(&books.config(), &whole.allow, shared.clock);
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
