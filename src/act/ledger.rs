@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use log::warn;
@@ -14,12 +14,15 @@ use super::facts::Facts;
 use super::replace::replace;
 use crate::event::Wall;
 use crate::journal::give_to_owner_of_folder;
+use crate::kernel::trust::is_our_user;
 
 #[cfg(test)]
 mod tests;
 
 /// Our user writes, our group reads, as the journal.
 const MODE: u32 = 0o640;
+/// Who may write it could have us run commands, and take lines out of any file.
+const OTHERS_WRITE: u32 = 0o022;
 /// More we did not write.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -93,6 +96,13 @@ fn read(path: &Path) -> io::Result<Vec<Row>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
+    for found in [file.metadata()?, fs::metadata(path.parent().unwrap_or(path))?] {
+        if found.mode() & OTHERS_WRITE != 0 || !is_our_user(found.uid()) {
+            return Err(io::Error::other(
+                "somebody else may write to it or its folder: remove it, and take that right away",
+            ));
+        }
+    }
     let mut text = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut text)?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
