@@ -30,6 +30,8 @@ mod replace;
 mod run;
 mod said;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Act, Command, Config, HostsDeny, Mode};
 use crate::detect::Triggers;
@@ -39,6 +41,7 @@ use crate::kernel::clock::Clock;
 use actor::Thread;
 use facts::Facts;
 use invocation::Kind;
+use telling::Troubles;
 
 /// Offences that wait for the actor. More than this and commands do not keep up by far.
 const PENDING_OFFENCES: usize = 4096;
@@ -63,6 +66,7 @@ pub struct Actor {
     /// Replaced when the config is: the next event is dealt with by it.
     policy: Arc<ArcSwap<Policy>>,
     dropped: Arc<AtomicU64>,
+    troubles: Troubles,
     when_done: Receiver<()>,
 }
 
@@ -117,12 +121,13 @@ impl Actor {
         let (sender, orders) = bounded(PENDING_OFFENCES.saturating_add(PENDING_CHANGES));
         let (done, when_done) = bounded(1);
         let (policy, dropped) = (Arc::new(ArcSwap::from_pointee(policy)), Arc::new(AtomicU64::new(0)));
-        let thread = Thread::new(orders, Arc::clone(&policy), Arc::clone(&dropped), clock);
+        let troubles = Troubles::default();
+        let thread = Thread::new(orders, Arc::clone(&policy), Arc::clone(&dropped), clock, troubles.clone());
         thread::Builder::new().name("actor".into()).spawn(move || {
             thread.run(ledger);
             let (Ok(()) | Err(_)) = done.send(());
         })?;
-        Ok(Self { orders: sender, policy, dropped, when_done })
+        Ok(Self { orders: sender, policy, dropped, troubles, when_done })
     }
 
     /// Has `act` done about an offence. Does not wait; where there is no room, nothing is done, and that is counted.
@@ -158,6 +163,12 @@ impl Actor {
             | What::Stopped
             | What::TableRestored { .. } => {}
         }
+    }
+
+    /// What the config wants done, and cannot be.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<String> {
+        self.troubles.all()
     }
 
     /// Another config is in force, and these sources are never blocked.

@@ -14,7 +14,7 @@ use super::facts::Facts;
 use super::invocation::Invocation;
 use super::ledger::Ledger;
 use super::run::{Ended, Runner};
-use super::telling::Telling;
+use super::telling::{Telling, Troubles};
 use super::{Order, Policy, deny_file};
 use crate::config::Mode;
 use crate::kernel::clock::{Clock, wall};
@@ -64,6 +64,7 @@ impl Thread {
         policy: Arc<ArcSwap<Policy>>,
         dropped: Arc<AtomicU64>,
         clock: Clock,
+        troubles: Troubles,
     ) -> Self {
         Self {
             orders,
@@ -77,7 +78,7 @@ impl Thread {
             next_write: Moment::ZERO,
             next_retry: Moment::ZERO,
             next_second: Moment::ZERO,
-            telling: Telling::default(),
+            telling: Telling::new(troubles),
         }
     }
 
@@ -167,7 +168,7 @@ impl Thread {
         }
         if now >= self.next_retry {
             self.next_retry = now.plus(RETRY);
-            self.cases.try_again();
+            self.try_again();
         }
         if now >= self.next_write && self.cases.has_changes() {
             self.next_write = now.plus(BATCH);
@@ -190,6 +191,12 @@ impl Thread {
         self.cases.saved();
         let after = self.clock.now();
         self.next_save = after.plus(after.since(before).saturating_mul(REST));
+    }
+
+    fn try_again(&mut self) {
+        if !self.cases.try_again() {
+            self.telling.all_is_written();
+        }
     }
 
     /// Brings the files for TCP wrappers up to date.

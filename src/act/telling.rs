@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use log::{info, warn};
@@ -25,11 +26,28 @@ pub(super) struct Telling {
     lines: u32,
     left_out: u64,
     dropped_now: u64,
-    /// What is wrong with files, as it was said.
-    troubles: BTreeMap<PathBuf, String>,
+    troubles: Troubles,
+}
+
+/// What is wrong with files, as it was said; whoever asks how we do may look.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Troubles(Arc<Mutex<BTreeMap<PathBuf, String>>>);
+
+impl Troubles {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.locked().values().map(|problem| format!("no lines for TCP wrappers are written: {problem}")).collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<PathBuf, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Telling {
+    pub(super) fn new(troubles: Troubles) -> Self {
+        Self { troubles, ..Self::default() }
+    }
+
     pub(super) const fn started(&mut self) {
         self.started = self.started.saturating_add(1);
     }
@@ -68,18 +86,24 @@ impl Telling {
     }
 
     /// A file was to be changed.
-    pub(super) fn wrote(&mut self, file: PathBuf, changed: Result<(), DenyError>) {
+    pub(super) fn wrote(&self, file: PathBuf, changed: Result<(), DenyError>) {
+        let known = self.troubles.locked().remove(&file);
         let Err(error) = changed else {
-            if self.troubles.remove(&file).is_some() {
+            if known.is_some() {
                 info!("lines for TCP wrappers are written to {} again", file.display());
             }
             return;
         };
         let problem = error.to_string();
-        if self.troubles.get(&file) != Some(&problem) {
+        if known.as_ref() != Some(&problem) {
             warn!("no lines for TCP wrappers are written, until it can be done: {problem}");
-            self.troubles.insert(file, problem);
         }
+        self.troubles.locked().insert(file, problem);
+    }
+
+    /// No file is waited for any more.
+    pub(super) fn all_is_written(&self) {
+        self.troubles.locked().clear();
     }
 
     /// A second is over, in which so many lines for TCP wrappers found no room.

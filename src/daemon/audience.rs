@@ -67,6 +67,11 @@ impl Audience {
         }
     }
 
+    /// What is to be done by config, and cannot be.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        self.actor.get().map(Actor::troubles).unwrap_or_default()
+    }
+
     /// Ends what acts, and what it is at.
     pub(super) fn stop_acting(&self) {
         if let Some(actor) = self.actor.get() {

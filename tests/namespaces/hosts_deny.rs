@@ -174,5 +174,7 @@ fn a_link_in_the_files_place_is_refused_once_in_the_log_and_holds_up_no_command(
     let line = daemon.wait_for_line("no lines for TCP wrappers are written");
     assert!(line.contains("is a symbolic link"), "{line}");
     assert_eq!(daemon.lines_with("no lines for TCP wrappers are written"), 1);
+    let status = denied.desk.json("status").remove(0);
+    assert!(status["untold"][0].as_str().is_some_and(|said| said.contains("is a symbolic link")), "{status}");
     assert_eq!(fs::read_to_string(&elsewhere).expect("read it"), "# theirs\n");
 }

@@ -73,9 +73,11 @@ impl Cases {
         }
     }
 
-    /// It is time for what was put off.
-    pub(in crate::act) fn try_again(&mut self) {
+    /// It is time for what was put off; whether anything was.
+    pub(in crate::act) fn try_again(&mut self) -> bool {
+        let any = !self.put_off.is_empty();
         self.touched.append(&mut self.put_off);
+        any
     }
 
     /// Whether there may be something to be changed.
