@@ -322,6 +322,12 @@ impl Config {
         self.journal_file().map(|journal| journal.with_extension("allow"))
     }
 
+    /// The file beside the journal that keeps what commands and lines for TCP wrappers are to be ended one day.
+    #[must_use]
+    pub fn acted_file(&self) -> Option<PathBuf> {
+        self.journal_file().map(|journal| journal.with_extension("acted"))
+    }
+
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
     #[must_use]
     pub const fn fail_mode(&self) -> Fail {

@@ -268,6 +268,7 @@ impl Daemon {
             self.audience.tell(What::UnblockedAll { by: ourselves() });
         }
         self.audience.tell(What::Stopped);
+        self.audience.stop_acting();
         if let Some(keeper) = self.keeper {
             keeper.stop();
         }

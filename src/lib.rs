@@ -13,6 +13,7 @@
 //!  operator ─► cli ─► control ─► daemon::answers ─► answer
 //!                                     └─► daemon::orders (one thread changes things) ─► kernel, then memory, then journal
 //!                                 event ─► channel ─► journal::keeper ─► file
+//!                                       └► channel ─► act ─► commands, lines for TCP wrappers
 //! ```
 //!
 //! | word | meaning |
@@ -29,7 +30,7 @@
 //! | journal | the database of events and blocks |
 //! | ruleset | our nftables table, and nothing of anybody else's |
 //!
-//! Imports point one way: `cli → {daemon → {kernel, control, journal, report}, replay, import} → event → detect → {packet, time}`; `config` is
+//! Imports point one way: `cli → {daemon → {act, kernel, control, journal, report}, replay, import} → event → detect → {packet, time}`; `config` is
 //! values that anybody may hold, and so are the facts that `kernel` collects and `doctor` judges. What is pure (`packet`, `time`,
 //! `detect`, `event`, `doctor`, `import`) names no edge: `tests/layering.rs` holds that.
 //!
@@ -37,6 +38,7 @@
 //! flow that we opened is never dropped; a block always ends; killing the daemon loses no block and leaves no packet waiting;
 //! memory has a ceiling, whatever is sent; only our own table changes; no input makes it panic.
 
+pub mod act;
 pub mod cli;
 pub mod config;
 pub mod control;

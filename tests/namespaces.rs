@@ -19,6 +19,8 @@
 #[path = "lab/lab.rs"]
 mod lab;
 
+#[path = "namespaces/actions.rs"]
+mod actions;
 #[path = "namespaces/allow_files.rs"]
 mod allow_files;
 #[path = "namespaces/chronicle.rs"]
@@ -47,6 +49,8 @@ mod full_disk;
 mod gateway;
 #[path = "namespaces/honest.rs"]
 mod honest;
+#[path = "namespaces/hosts_deny.rs"]
+mod hosts_deny;
 #[path = "namespaces/journal.rs"]
 mod journal;
 #[path = "namespaces/kernel_sets.rs"]

@@ -54,7 +54,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// The allow list whose files may have changed since it was read.
 pub fn allow_again(sources: &Sources) -> Result<Prefixes, Problems> {
     let mut problems = Problems::default();
-    prefixes::read_again(sources, &mut problems, &mut read).ok_or(problems)
+    prefixes::read_again(sources, &mut problems, &mut read_file).ok_or(problems)
 }
 
 /// Whether the file has neither key nor section: an editor that has just emptied it to write it anew, perhaps.

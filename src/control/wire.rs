@@ -144,7 +144,7 @@ pub struct Status {
     pub memory_bytes: u64,
     /// The journal; nothing, if there is none.
     pub journal: Option<JournalStatus>,
-    /// What the config wants told, and cannot be: of the events file, and of the metrics.
+    /// What the config wants told or done, and cannot be: of the events file, the metrics, and lines for TCP wrappers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<String>,
 }

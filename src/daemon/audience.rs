@@ -1,15 +1,19 @@
-//! Who is told what happens: the journal, those who follow events, a file of events, and whoever asks why later. Each behind a bounded
+//! Who is told what happens: the journal, those who follow events, a file of events, who acts on it, and whoever asks why later. Each behind a bounded
 //! channel of its own: nobody here is waited for, but the journal by operators who want to know that it has their change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use log::warn;
 use serde::Serialize;
 
+use crate::act::{self, Actor, Policy};
+use crate::config::Config;
+use crate::detect::prefixes::Prefixes;
 use crate::event::{Event, Watched, What};
 use crate::journal::keeper::{Health, Orders, Stored};
-use crate::kernel::clock::wall;
+use crate::kernel::clock::{Clock, wall};
 use crate::report::chronicle::Chronicle;
 use crate::report::evidence::Evidence;
 use crate::report::hub::{Hub, Wants};
@@ -26,6 +30,10 @@ pub(super) struct Audience {
     /// The file of events; it may be had only later.
     pub(super) file: OnceLock<Lines>,
     pub(super) chronicle: Chronicle,
+    /// Who acts on what happens; there may be one only later.
+    actor: OnceLock<Actor>,
+    /// Where that one keeps what is to be ended one day.
+    ledger: Option<PathBuf>,
 }
 
 /// The way to the journal.
@@ -36,13 +44,40 @@ pub(super) struct Desk {
 }
 
 impl Audience {
-    pub(super) fn new(journal: Option<Desk>, chronicle: Chronicle) -> Self {
-        Self { evidence: Evidence::default(), hub: Hub::default(), journal, file: OnceLock::new(), chronicle }
+    pub(super) fn new(journal: Option<Desk>, chronicle: Chronicle, ledger: Option<PathBuf>) -> Self {
+        let (evidence, hub) = (Evidence::default(), Hub::default());
+        Self { evidence, hub, journal, file: OnceLock::new(), chronicle, actor: OnceLock::new(), ledger }
     }
 
     /// The journal's file, and how it does.
     pub(super) fn journal(&self) -> Option<(&Path, &Health)> {
         self.journal.as_ref().map(|desk| (desk.file.as_path(), &*desk.health))
+    }
+
+    /// Has commands run and lines written as `config`, in which `allow` are all that are allowed, wants it. What it wants and cannot have
+    /// is said; it does not keep us from blocking.
+    pub(super) fn act_by(&self, config: &Config, allow: &Prefixes, clock: Clock) {
+        let (policy, ledger) = (Policy::of(config), self.ledger.clone());
+        if let Some(actor) = self.actor.get() {
+            actor.adapt(policy, allow.clone());
+        } else if policy.wants_anything() || ledger.as_deref().is_some_and(act::is_owed) {
+            match Actor::start(policy, ledger, clock) {
+                Ok(actor) => drop(self.actor.set(actor)),
+                Err(error) => warn!(error:%; "no thread for commands and lines for TCP wrappers: there are none"),
+            }
+        }
+    }
+
+    /// What is to be done by config, and cannot be.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        self.actor.get().map(Actor::troubles).unwrap_or_default()
+    }
+
+    /// Ends what acts, and what it is at.
+    pub(super) fn stop_acting(&self) {
+        if let Some(actor) = self.actor.get() {
+            actor.finish();
+        }
     }
 
     /// Tells all that `what` happened now.
@@ -75,6 +110,9 @@ impl Audience {
         self.hub.tell(Wants::Events, || json(event));
         if let Some(file) = self.file.get() {
             file.tell(json(event));
+        }
+        if let Some(actor) = self.actor.get() {
+            actor.tell_event(event);
         }
     }
 }

@@ -78,7 +78,7 @@ mod tests {
         let (history, blocked) = (Some(later.join("history")), Some(folder.join("blocked")));
         let report = Report { history, blocked, ..Report::default() };
         let (chronicle, _) = Chronicle::start(&report, LogFormat::Text, "nftrap").unwrap();
-        let (audience, mut files) = (Audience::new(None, chronicle), Files::default());
+        let (audience, mut files) = (Audience::new(None, chronicle, None), Files::default());
         let missing = files.open(&report, &audience, &[]);
         assert!(missing.len() == 1 && missing[0].1.contains("its folder does not exist"), "{missing:?}");
         assert_eq!(fs::metadata(folder.join("blocked")).unwrap().len(), 0, "begun anew");

@@ -49,6 +49,7 @@ impl Daemon {
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
+        let ledger = whole.acted_file().filter(|_| !journal.as_ref().is_some_and(memory::Unkept::is_anothers));
         // Only now: queues are opened while no other thread opens files.
         let (keeper, desk) = journal.map(memory::Unkept::keep).transpose().map_err(DaemonError::Start)?.unzip();
         let set = BlockSet::open(&config.table).map_err(DaemonError::Netlink)?;
@@ -58,7 +59,8 @@ impl Daemon {
         books.health().room = opened.room;
         let (chronicle, chronicler) =
             Chronicle::start(&config_report, log, &whole.table).map_err(DaemonError::Start)?;
-        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle)));
+        let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle, ledger)));
+        audience.act_by(&books.config(), &whole.allow, shared.clock);
         let mut files = Files::default();
         books.health().no_files = files.open(&config_report, &audience, &[]);
         let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();

@@ -73,6 +73,11 @@ fn settings(config: &Config) -> Option<Settings> {
 }
 
 impl Unkept {
+    /// Whether another daemon writes it, and what is beside it as well.
+    pub(super) const fn is_anothers(&self) -> bool {
+        matches!(self.journal, Err(JournalError::InUse { .. }))
+    }
+
     /// Starts the thread that writes it. What kept it from being opened is said there, and tried again; it does not keep us from
     /// blocking.
     pub(super) fn keep(self) -> io::Result<(Keeper, Desk)> {

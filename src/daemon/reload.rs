@@ -76,6 +76,7 @@ impl Daemon {
         self.adopt(orphans);
         self.free(&allow);
         self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
+        self.audience.act_by(&fresh, &allow, self.shared.clock);
         self.books.config.store(Arc::new(fresh));
         self.allow_files.forget();
         self.open_files();

@@ -23,7 +23,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         let all = counters.iter().map(|counters| of(counters).durations());
         all.fold(Durations::default(), |sum, next| sum.with(&next))
     };
-    let untold = health.untold();
+    let untold = health.untold().into_iter().chain(audience.troubles()).collect();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
@@ -61,6 +61,21 @@ impl<'lab> Tools<'lab> {
         shell.args(["sh", "-ec", commands]);
         shell
     }
+}
+
+/// What TCP wrappers say to a client of `sshd` by the two files of their own in `folder`.
+pub(crate) fn tcp_wrappers(folder: &Path, client: IpAddr) -> String {
+    let tree = tree();
+    let program = tree.join("usr/sbin/tcpdmatch");
+    assert!(program.exists(), "{} is missing: run scripts/setup test", program.display());
+    let libraries = std::fs::read_dir(tree.join("usr/lib")).expect("its libraries").flatten();
+    let libraries: Vec<_> = libraries.map(|folder| folder.path().display().to_string()).collect();
+    let mut command = Command::new(program);
+    command.args(["-d", "sshd", &client.to_string()]).current_dir(folder).env("LD_LIBRARY_PATH", libraries.join(":"));
+    let said = command.output().expect("start tcpdmatch").stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let access = said.lines().find_map(|line| line.strip_prefix("access:"));
+    access.unwrap_or_else(|| panic!("tcpdmatch said nothing of {client}: {said}")).trim().to_owned()
 }
 
 /// Where `scripts/setup` unpacks them.

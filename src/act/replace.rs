@@ -1,0 +1,46 @@
+//! Puts a file in another's place, whole or not at all, and on the disk when it is done.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Has `text` at `path`, in a new file that `prepare` may give its mode and owner; `check` has the last word before it is in place.
+pub(super) fn replace(
+    path: &Path,
+    text: &[u8],
+    prepare: impl FnOnce(&File, &Path) -> io::Result<()>,
+    check: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let fresh = beside(path);
+    // What is left of an earlier try, or somebody's link, which is not followed.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let made = fill(&fresh, text, prepare).and_then(|()| check()).and_then(|()| fs::rename(&fresh, path));
+    if let Err(error) = made {
+        // It is no more than in the way.
+        let (Ok(()) | Err(_)) = fs::remove_file(&fresh);
+        return Err(error);
+    }
+    // The new name is to be on the disk as well; where a folder cannot be synced, it soon is by itself.
+    let (Ok(()) | Err(_)) =
+        path.parent().map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()));
+    Ok(())
+}
+
+fn fill(fresh: &Path, text: &[u8], prepare: impl FnOnce(&File, &Path) -> io::Result<()>) -> io::Result<()> {
+    // Nobody else reads it before it has its mode.
+    let mut out =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(fresh)?;
+    prepare(&out, fresh)?;
+    out.write_all(text)?;
+    out.sync_all()
+}
+
+/// Its name while it is not complete.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.nftrap-new"))
+}
