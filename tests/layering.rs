@@ -9,10 +9,12 @@ use std::path::Path;
 const PURE: &[&str] = &[
     "packet",
     "kernel/message",
+    "kernel/fuzzing",
     "time",
     "detect",
     "event",
     "doctor",
+    "cli/fuzzing",
     "cli/top/keys",
     "cli/top/model",
     "cli/top/view",
