@@ -52,7 +52,7 @@ impl Play {
             window: feed.span(),
             block: Terms {
                 first: Duration::from_secs(u64::from(feed.number()) + 1),
-                factor: u32::from(feed.octet()),
+                factor: u32::from(feed.octet() % 100) + 1,
                 longest: feed.span(),
                 memory: feed.span(),
             },
