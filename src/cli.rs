@@ -13,6 +13,8 @@ mod check;
 mod completions;
 mod doctor;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod help;
 mod history;

@@ -5,6 +5,8 @@ pub mod bulk;
 pub mod clock;
 pub mod dump;
 pub mod facts;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod home;
 pub mod instance;
 mod listeners;

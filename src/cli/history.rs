@@ -20,6 +20,8 @@ use crate::time::Moment;
 
 mod show;
 
+pub(super) use show::row;
+
 /// Rows of a table that somebody reads.
 const ROWS: u64 = 50;
 /// Who waits for longer wants to know how far it is.
@@ -161,8 +163,7 @@ impl Telling {
         let is_first = self.events == 0;
         self.events = self.events.saturating_add(1);
         self.show_progress();
-        self.written =
-            if self.json { show::json(&mut self.out, event) } else { show::row(&mut self.out, event, is_first) };
+        self.written = if self.json { show::json(&mut self.out, event) } else { row(&mut self.out, event, is_first) };
         if self.written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 

@@ -97,3 +97,13 @@ fn what_is_no_event_is_refused() {
         assert!(serde_json::from_str::<Event>(json).is_err(), "{json}");
     }
 }
+
+#[test]
+fn a_network_is_the_same_whichever_of_its_addresses_names_it() {
+    let read = |prefix: &str| {
+        let at = r#""at":"2026-11-24T05:55:21Z","event":"disallowed""#;
+        serde_json::from_str::<Event>(&format!(r#"{{{at},"prefix":"{prefix}","uid":0,"pid":1}}"#)).unwrap()
+    };
+    assert_eq!(read("192.0.2.1/24"), read("192.0.2.0/24"));
+    assert_ne!(read("192.0.2.1"), read("192.0.2.0"));
+}

@@ -23,7 +23,9 @@ pub(super) fn serialize<S: Serializer>(prefix: &IpNet, to: S) -> Result<S::Ok, S
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
     let text = String::deserialize(from)?;
     let address = text.parse::<IpAddr>().map(IpNet::from).ok();
-    address.or_else(|| text.parse().ok()).ok_or_else(|| D::Error::custom("neither an address nor a network"))
+    // An address within a network stands for the network, as when it is written.
+    let network = || text.parse::<IpNet>().ok().map(|network| network.trunc());
+    address.or_else(network).ok_or_else(|| D::Error::custom("neither an address nor a network"))
 }
 
 macro_rules! as_text {

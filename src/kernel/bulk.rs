@@ -40,7 +40,7 @@ pub fn add_all(table: &str, blocks: &[(Source, Duration)]) -> Result<(), BlockEr
     Ok(())
 }
 
-fn transaction(table: &str, set: &str, blocks: &[&(Source, Duration)]) -> Messages {
+pub(super) fn transaction(table: &str, set: &str, blocks: &[&(Source, Duration)]) -> Messages {
     let mut said = Messages::default();
     said.begin(0);
     for (part, sequence) in blocks.chunks(PER_MESSAGE).zip(1..) {

@@ -139,7 +139,11 @@ fn check(answered: io::Result<Answer>, set: &'static str) -> Result<Answer, Dump
 }
 
 /// The elements in one message. One that has run out, and is not swept up yet, is none.
-fn elements<'a>(message: &Message<'a>, set: &'static str, ipv6_prefix: u8) -> impl Iterator<Item = Element> + use<'a> {
+pub(super) fn elements<'a>(
+    message: &Message<'a>,
+    set: &'static str,
+    ipv6_prefix: u8,
+) -> impl Iterator<Item = Element> + use<'a> {
     let lists = message.attributes().filter(|(number, _)| *number == NFTA_SET_ELEM_LIST_ELEMENTS);
     lists.flat_map(|(_, list)| attributes(list)).filter_map(move |(_, element)| read(element, set, ipv6_prefix))
 }

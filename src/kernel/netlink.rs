@@ -112,7 +112,7 @@ impl Netfilter {
 }
 
 /// What an answer's last message says of it; nothing, if it is another.
-fn end(message: &Message<'_>, torn: bool) -> Option<Answer> {
+pub(super) fn end(message: &Message<'_>, torn: bool) -> Option<Answer> {
     if !matches!(i32::from(message.kind), libc::NLMSG_ERROR | libc::NLMSG_DONE) {
         return None;
     }
@@ -128,7 +128,7 @@ pub(super) fn narrow(number: impl TryInto<u16>) -> u16 {
     number.try_into().unwrap_or(u16::MAX)
 }
 
-fn read_report(message: &[u8]) -> Option<Report> {
+pub(super) fn read_report(message: &[u8]) -> Option<Report> {
     let word = |at: usize| message.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes);
     let kind = u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?);
     let error = word(16)?.cast_signed().checked_neg().unwrap_or(libc::EIO);

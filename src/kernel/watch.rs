@@ -131,7 +131,7 @@ impl State {
     }
 }
 
-fn read_table(message: &Message<'_>) -> Option<(u64, u32)> {
+pub(super) fn read_table(message: &Message<'_>) -> Option<(u64, u32)> {
     let flags = value(message, NFTA_TABLE_FLAGS).and_then(word).unwrap_or(0);
     Some((value(message, NFTA_TABLE_HANDLE).and_then(long)?, flags))
 }

@@ -25,6 +25,7 @@ mod socket_file;
 mod tests;
 
 use clients::Clients;
+use request::Reading;
 use socket_file::SocketFile;
 
 /// Out of descriptors, most often: some may be free after this.
@@ -39,6 +40,16 @@ pub struct Exporter {
     door: Arc<Door>,
     // Removed when dropped.
     _file: Option<SocketFile>,
+}
+
+/// What who sends `head` is told, without numbers; nothing, while it goes on. For tests that make up requests.
+#[doc(hidden)]
+#[must_use]
+pub fn answer_to(head: &[u8]) -> Option<String> {
+    match request::read(head) {
+        Reading::Whole(asked) => Some(request::answer(asked, String::new)),
+        Reading::Part => None,
+    }
 }
 
 /// Where clients come in, and whether they still may.

@@ -7,7 +7,7 @@ use crate::cli::plain::{counted, json_line, printable};
 use crate::event::{Event, Offence, What, plain};
 
 /// A row; before the first, the heads of the columns.
-pub(super) fn row(out: &mut impl Write, event: &Event, is_first: bool) -> io::Result<()> {
+pub(in crate::cli) fn row(out: &mut impl Write, event: &Event, is_first: bool) -> io::Result<()> {
     if is_first {
         let [when, what, whom] = ["when", "event", "whom"];
         writeln!(out, "{when:<20} {what:<16} {whom:<24} details")?;
