@@ -37,6 +37,7 @@ mod bans;
 mod blocks;
 mod books;
 mod hold;
+mod judge;
 mod launch;
 mod memory;
 mod numbers;

@@ -10,6 +10,7 @@ use crossbeam_channel::Sender;
 use log::{info, warn};
 
 use super::hold::Hold;
+use super::judge::Judge;
 use super::memory::Memory;
 use super::policy::{self, Policy};
 use super::reload::tell_systemd;
@@ -120,7 +121,7 @@ pub(super) fn open_workers(
     for number in queue_numbers(config) {
         let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
         let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
-        workers.push(Worker::new(queue, blocks, shared, facts.clone()));
+        workers.push(Worker::new(queue, Judge::new(blocks, shared, facts.clone())));
     }
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
@@ -148,7 +149,7 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &S
         let until = table.blocked_until(now, source).unwrap_or(now);
         let count = workers.len();
         if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
-            worker.blocks.adopt(now, source, until, table);
+            worker.blocks().adopt(now, source, until, table);
         }
     }
 }
