@@ -21,6 +21,7 @@ use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
 use crate::kernel::block_set::BlockSet;
+use crate::kernel::decoy::DecoyError;
 use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
@@ -36,6 +37,7 @@ mod ban;
 mod bans;
 mod blocks;
 mod books;
+mod decoy;
 mod hold;
 mod judge;
 mod launch;
@@ -44,6 +46,7 @@ mod numbers;
 mod orders;
 mod pace;
 mod policy;
+mod proof;
 mod protection;
 mod pulse;
 mod reload;
@@ -83,6 +86,9 @@ pub enum DaemonError {
     /// The blocks that are there cannot be read.
     #[error(transparent)]
     Blocks(#[from] DumpError),
+    /// The decoys' sockets cannot be had.
+    #[error(transparent)]
+    Decoy(#[from] DecoyError),
     /// Whom operators allowed cannot be read: they might be blocked.
     #[error("cannot read {file}, which names sources that are never blocked: mend it, or move it away")]
     Allowed {

@@ -13,7 +13,9 @@ use super::allowed::Allowed;
 use super::answers::Answers;
 use super::audience::Audience;
 use super::books::Books;
+use super::decoy::Decoys;
 use super::memory::Memory;
+use super::proof::Proof;
 use super::protection::{Guard, Protection};
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
@@ -24,6 +26,7 @@ use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
+use crate::kernel::decoy;
 use crate::kernel::facts::knows_group;
 use crate::kernel::nft::{self, NftError};
 use crate::report::events_file::{self, EventsFile};
@@ -41,7 +44,8 @@ impl Daemon {
         let allowed = allowed(&config)?;
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
-        let shared = Arc::new(share(&whole));
+        let (sockets, decoys) = decoy::open(&whole.decoy)?;
+        let shared = Arc::new(Shared { decoys, ..share(&whole) });
         load(&whole, &shared, &mut memory)?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
@@ -56,13 +60,16 @@ impl Daemon {
         let events = said(start_events_file(&config_report), &mut books.health().no_events);
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
-        let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
+        let mut counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
-        let mut workers = Vec::with_capacity(opened.workers.len());
-        for (i, worker) in opened.workers.into_iter().enumerate() {
-            workers.push(spawn(&format!("worker{i}"), move || worker.run())?);
+        let mut workers = start_workers(opened.workers)?;
+        if let Some(judge) = opened.judge {
+            let (proof, contacts) = Proof::new(judge);
+            counters.push(proof.counters());
+            let decoys = Decoys::new(sockets, &whole.decoy, contacts, (&shared, proof.counters()));
+            workers.extend(answer_strangers(decoys, proof)?);
         }
         let (sender, orders) = bounded(PENDING_ORDERS);
         let answers = Arc::new(Answers {
@@ -177,6 +184,16 @@ fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Expo
     let numbers = Arc::new(move || numbers::numbers(&answers));
     let started = exporter::serve(report.metrics.as_ref()?, numbers);
     Some(started.map_err(|error| format!("no metrics are served: {}", with_causes(&error))))
+}
+
+fn start_workers(workers: Vec<Worker>) -> Result<Vec<JoinHandle<()>>, DaemonError> {
+    let start = |(i, worker): (usize, Worker)| spawn(&format!("worker{i}"), move || worker.run());
+    workers.into_iter().enumerate().map(start).collect()
+}
+
+/// Starts the threads behind the decoys.
+fn answer_strangers(decoys: Decoys, proof: Proof) -> Result<[JoinHandle<()>; 2], DaemonError> {
+    Ok([spawn("decoy", move || decoys.run())?, spawn("proof", move || proof.run())?])
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
