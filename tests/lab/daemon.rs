@@ -154,6 +154,14 @@ impl<'lab> Daemon<'lab> {
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 
+    /// What the kernel says of the thread of that name.
+    pub(crate) fn thread_status(&self, name: &str) -> String {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).expect("its status");
+        let mut all = threads.map(|thread| status(thread.expect("a thread")));
+        all.find(|status| status.starts_with(&format!("Name:\t{name}\n"))).expect("a thread of that name")
+    }
+
     /// Processor time of all its threads, in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> u64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");

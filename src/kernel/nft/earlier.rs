@@ -25,7 +25,7 @@ pub(super) fn clear(config: &Config, listing: &str) -> Result<(String, String), 
     Ok((clear, ruleset::blocks(table, &blocks)))
 }
 
-/// What takes the rules out of base chains that an earlier config needed, and this one does not: the chains themselves stay, for with one
+/// What takes the rules out of chains that an earlier config needed, and this one does not: the chains themselves stay, for with a base chain
 /// the kernel would drop what waits in any queue.
 pub(super) fn retire(config: &Config, listing: &str) -> String {
     let needless = config.decoy.is_none() && listing.lines().any(|line| line.trim() == "chain decoy {");
@@ -60,8 +60,8 @@ mod tests {
     fn chains_of_decoys_are_emptied_where_there_are_no_decoys_any_more() {
         let (with, without) = ("\tchain decoy {\n\t\tiif lo return\n\t}\n", "\tchain decoyed {\n\t}\n");
         let mut config = Config::default();
-        let flush = "flush chain inet nftrap decoy\nflush chain inet nftrap decoy_says\n";
-        assert_eq!((retire(&config, with).as_str(), retire(&config, without).as_str()), (flush, ""));
+        assert!(retire(&config, with).contains("flush chain inet nftrap decoy\n"));
+        assert_eq!(retire(&config, without), "", "nft takes no chain that is not there");
         config.decoy.tcp = [111].into_iter().collect();
         assert_eq!(retire(&config, with), "", "they are loaded anew");
     }

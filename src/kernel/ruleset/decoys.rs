@@ -4,8 +4,8 @@ use crate::config::Config;
 
 /// Its rules, for where the config names ports.
 pub(super) const TEMPLATE: &str = include_str!("../../../nft/decoy.nft");
-/// Where packets come to them.
-pub(super) const BASE_CHAINS: [&str; 2] = ["decoy", "decoy_says"];
+/// Where they are.
+const CHAINS: [&str; 5] = ["decoy", "decoyed", "decoy_tcp", "decoy_udp", "decoy_says"];
 /// At `input`, what is handed to a decoy is no probe any more; its answer leads to the judgement.
 pub(super) const HANDED_OVER: &str = "        tcp dport @tcp_decoys tcp flags & (fin | syn | rst | ack) == syn \
                                       socket transparent 1 return\n        \
@@ -86,9 +86,9 @@ pub fn silence(config: &Config) -> String {
     if config.decoy.is_none() { String::new() } else { flush(&config.table) }
 }
 
-/// Takes the rules out of the chains that packets come to.
+/// Takes all of its rules out; conntrack and its hooks stay for the sake of ours at `input`.
 pub(crate) fn flush(table: &str) -> String {
-    BASE_CHAINS.map(|chain| format!("flush chain inet {table} {chain}\n")).concat()
+    CHAINS.map(|chain| format!("flush chain inet {table} {chain}\n")).concat()
 }
 
 #[cfg(test)]
