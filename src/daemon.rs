@@ -21,7 +21,6 @@ use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
 use crate::kernel::block_set::BlockSet;
-use crate::kernel::decoy::DecoyError;
 use crate::kernel::dump::DumpError;
 use crate::kernel::instance::{Instance, InstanceError};
 use crate::kernel::nft::{self, Removed};
@@ -86,9 +85,6 @@ pub enum DaemonError {
     /// The blocks that are there cannot be read.
     #[error(transparent)]
     Blocks(#[from] DumpError),
-    /// The decoys' sockets cannot be had.
-    #[error(transparent)]
-    Decoy(#[from] DecoyError),
     /// Whom operators allowed cannot be read: they might be blocked.
     #[error("cannot read {file}, which names sources that are never blocked: mend it, or move it away")]
     Allowed {

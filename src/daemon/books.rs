@@ -38,12 +38,14 @@ pub(super) struct Health {
     pub(super) no_events: Option<String>,
     /// Why no metrics are served, though the config names an address.
     pub(super) no_metrics: Option<String>,
+    /// Why no decoy answers, where one should.
+    pub(super) no_decoys: Option<String>,
 }
 
 impl Health {
     /// What the config wants told, and cannot be.
     pub(super) fn untold(&self) -> Vec<String> {
-        self.no_events.iter().chain(&self.no_metrics).cloned().collect()
+        self.no_events.iter().chain(&self.no_metrics).chain(&self.no_decoys).cloned().collect()
     }
 }
 
@@ -56,6 +58,7 @@ impl Books {
             room: None,
             no_events: None,
             no_metrics: None,
+            no_decoys: None,
         };
         Self {
             config: ArcSwap::from_pointee(config),

@@ -21,14 +21,15 @@ use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
 use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
-use crate::config::{Config, Report};
+use crate::config::{Config, Decoy, Report};
 use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
-use crate::kernel::decoy;
+use crate::kernel::decoy::{self, Sockets};
 use crate::kernel::facts::knows_group;
 use crate::kernel::nft::{self, NftError};
+use crate::kernel::ruleset;
 use crate::report::events_file::{self, EventsFile};
 use crate::report::exporter::{self, Exporter};
 use crate::report::logger::with_causes;
@@ -40,11 +41,11 @@ const PENDING_ORDERS: usize = 16;
 
 impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
-    pub(super) fn start(config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
+    pub(super) fn start(mut config: Config, path: Option<&Path>) -> Result<Self, DaemonError> {
         let allowed = allowed(&config)?;
+        let (sockets, decoys, no_decoys) = open_decoys(&mut config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
-        let (sockets, decoys) = decoy::open(&whole.decoy)?;
         let shared = Arc::new(Shared { decoys, ..share(&whole) });
         load(&whole, &shared, &mut memory)?;
         let (sender, facts) = bounded(PENDING_FACTS);
@@ -57,6 +58,7 @@ impl Daemon {
         let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
+        books.health().no_decoys = no_decoys;
         let events = said(start_events_file(&config_report), &mut books.health().no_events);
         let told = events.as_ref().map(EventsFile::events);
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, told)));
@@ -177,6 +179,18 @@ fn said<T>(started: Option<Result<T, String>>, untold: &mut Option<String>) -> O
 fn start_events_file(report: &Report) -> Option<Result<EventsFile, String>> {
     let started = events_file::start(report.events.as_deref()?);
     Some(started.map_err(|error| format!("no events are written: {}", with_causes(&error))))
+}
+
+/// What `config` wants. Where it cannot be had, those ports are traps from now on, as any others.
+fn open_decoys(config: &mut Config) -> (Sockets, ruleset::Decoys, Option<String>) {
+    let opened = (!config.decoy.is_none()).then(|| decoy::open(&config.decoy));
+    let opened = opened.map(|opened| opened.map_err(|error| format!("no decoy answers: {}", with_causes(&error))));
+    let mut problem = None;
+    let (sockets, decoys) = said(opened, &mut problem).unwrap_or_default();
+    if problem.is_some() {
+        config.decoy = Decoy::default();
+    }
+    (sockets, decoys, problem)
 }
 
 fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Exporter, String>> {

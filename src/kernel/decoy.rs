@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::thread;
 
 use nix::sys::socket::sockopt::{IpTransparent, Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{
@@ -15,6 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::ruleset::{Decoys, Listener};
+use super::surroundings::{self, Why};
 use crate::config::Decoy;
 use crate::detect::probe::{Contact, Kind, Probe, Protocol};
 
@@ -31,6 +33,16 @@ pub enum DecoyError {
     /// We lack the right.
     #[error("no right to open a decoy: CAP_NET_ADMIN is needed; without ports in [decoy] there is none")]
     Forbidden,
+    /// A unit of systemd, or a firewall, keeps us from talking with anybody.
+    #[error(
+        "what nftrap sends is refused on this host: as a service it needs IPAddressAllow=any (systemctl edit nftrap)"
+    )]
+    MayNotTalk,
+    /// Strangers would talk with a thread that has rights.
+    #[error(
+        "a thread cannot give up its rights: as a service nftrap needs SystemCallFilter=capset (systemctl edit nftrap)"
+    )]
+    KeepsRights(#[source] io::Error),
     /// Anything else.
     #[error("cannot open a decoy for {protocol}: name fewer ports in [decoy], or none")]
     Open {
@@ -76,6 +88,9 @@ enum Place {
 
 /// Opens what `decoy` names, and says where they listen.
 pub fn open(decoy: &Decoy) -> Result<(Sockets, Decoys), DecoyError> {
+    may_talk()?;
+    thread::scope(|scope| scope.spawn(drop_rights).join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
+        .map_err(DecoyError::KeepsRights)?;
     let mut sockets = Sockets::default();
     let mut ports = Decoys::default();
     if !decoy.tcp.is_empty() {
@@ -88,6 +103,24 @@ pub fn open(decoy: &Decoy) -> Result<(Sockets, Decoys), DecoyError> {
         ports.udp.push((port, listener));
     }
     Ok((sockets, ports))
+}
+
+/// Whether what we send to others goes out: a datagram to an address of our own that is none of loopback says so, and reaches nobody.
+fn may_talk() -> Result<(), DecoyError> {
+    let own = surroundings::exempt().into_iter().filter(|(_, why)| *why == Why::OwnAddress);
+    // A link-local address has no meaning without its link; a host that has no other one has nobody to talk with yet.
+    let refused = own.filter(|(address, _)| !is_link_local(*address)).any(|(address, _)| {
+        let sent = UdpSocket::bind((address, 0)).and_then(|socket| socket.send_to(&[], socket.local_addr()?));
+        sent.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    });
+    if refused { Err(DecoyError::MayNotTalk) } else { Ok(()) }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 fn explain(error: Errno, protocol: Protocol) -> DecoyError {

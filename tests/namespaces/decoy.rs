@@ -320,3 +320,18 @@ fn a_port_that_is_published_to_a_container_is_no_decoy() {
     lab.settle(&daemon, GATEWAY);
     assert_eq!(daemon.lines_with("source=10.1.0.2 ") + daemon.lines_with("source=10.1.0.4 "), 0);
 }
+
+#[test]
+fn where_nothing_can_be_answered_the_log_says_so_and_decoys_are_traps_as_ever() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    lab.server.nft_load(
+        "table inet theirs { chain output { type filter hook output priority 0; ip saddr 10.2.0.1 ip daddr 10.2.0.1 drop
+        }; }",
+    );
+    let daemon = Daemon::launch(&lab.server, &format!("[trigger]\ntcp = [8888]\n{DECOYS}"));
+    daemon.wait_for_line("no decoy answers: what nftrap sends is refused on this host: as a service it needs ");
+    daemon.wait_for_line("ready");
+    lab.probe(routed(2), SERVER, 8888);
+    daemon.wait_for_line("blocked source=10.1.0.2 port=8888 protocol=tcp kind=syn hits=1");
+    assert!(!hands_over(&lab.server));
+}
