@@ -54,6 +54,13 @@ impl<'lab> Daemon<'lab> {
         Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
     }
 
+    /// The same, started where a process may open so many files.
+    pub(crate) fn launch_with_files(namespace: &'lab Namespace, files: u32, config: &str) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={files}:{files}")).arg(binary());
+        Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
+    }
+
     fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
         let config = fs::read_to_string(&file.0).expect("read the configuration");
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());

@@ -199,6 +199,30 @@ fn no_more_connections_are_held_than_may_be_and_the_oldest_makes_room() {
 }
 
 #[test]
+fn fewer_connections_are_held_where_a_process_may_open_few_files() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::launch_with_files(&lab.server, 453, &format!("{DECOYS}hold = \"1h\"\n"));
+    daemon.wait_for_line(
+        "a process may open too few files here to hold `max` connections at decoys (LimitNOFILE) room=5",
+    );
+    daemon.wait_for_line("ready");
+    let _clients: Vec<_> = (10..19).map(|host| lab.attacker.connect(routed(host), server(8888))).collect();
+    daemon.wait_for_line("blocked source=10.1.0.18 port=8888");
+    wait_until("five connections are left", || connections(&lab.server, 8888) == 5);
+}
+
+#[test]
+fn a_handshake_of_which_only_a_cookie_is_left_is_proof_as_well() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    lab.server.sysctl("ipv4/tcp_syncookies", "2");
+    let daemon = Daemon::start(&lab.server, DECOYS);
+    assert_eq!(heard(lab.attacker.connect(routed(2), server(8888))), "220 welcome");
+    daemon.wait_for_line("blocked source=10.1.0.2 port=8888 protocol=tcp kind=connect");
+    assert_eq!(heard(lab.attacker.connect(routed6(1, 2), SocketAddr::new(SERVER6, 9000))), "220 welcome");
+    daemon.wait_for_line("blocked source=fd00:1::/64 port=9000 protocol=tcp kind=connect");
+}
+
+#[test]
 fn the_listeners_own_port_looks_closed_and_counts_as_unserved() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, &format!("[unserved]\nafter_boot = \"1s\"\n{DECOYS}"));
