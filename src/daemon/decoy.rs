@@ -2,7 +2,8 @@
 //! judges. It has no rights and waits for nobody.
 //!
 //! **Bounded:** so many connections are held, the oldest making room for a new one, each of some eight KiB in the kernel at most; so many
-//! contacts wait to be judged, and what finds no room is counted and forgotten: its source will ask again, or has what it came for.
+//! wait to be accepted, and 16 KiB of datagrams at each port of UDP; so many contacts wait to be judged, and what finds no room is counted
+//! and forgotten: its source will ask again, or has what it came for.
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

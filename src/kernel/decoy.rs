@@ -24,6 +24,8 @@ use crate::detect::probe::{Contact, Kind, Probe, Protocol};
 const BACKLOG: i32 = 512;
 /// As few octets as the kernel grants are kept of what a connection sends; nobody reads them.
 const RECEIVE_BUFFER: usize = 1;
+/// What waits at one port of UDP to be heard; a flood loses the rest.
+const DATAGRAMS_BUFFER: usize = 16_384;
 /// A datagram's first octets; no more is looked at than how many there are.
 const START_OF_DATAGRAM: usize = 16;
 
@@ -161,6 +163,7 @@ fn tcp(loopback: IpAddr) -> Result<TcpListener, Errno> {
 
 fn udp(loopback: IpAddr, port: u16) -> Result<UdpDecoy, Errno> {
     let socket = transparent(loopback, SocketType::DGRAM)?;
+    set_socket_recv_buffer_size(&socket, DATAGRAMS_BUFFER)?;
     bind(&socket, &SocketAddr::new(loopback, 0))?;
     match loopback {
         IpAddr::V4(_) => setsockopt(&socket, Ipv4PacketInfo, &true),

@@ -2,13 +2,15 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+
+use rustix::process::Signal;
 
 use super::nmap::nmap;
-use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::daemon::{ConfigFile, Daemon, ONE_QUEUE, doctor, nftrap, rules};
 use crate::lab::hosts::{GATEWAY, Lab, SERVER, SERVER6, routed, routed6, server};
 use crate::lab::netns::Namespace;
-use crate::lab::packet::SYN;
-use crate::lab::packet::tcp;
+use crate::lab::packet::{SYN, tcp};
 use crate::lab::patience::{silence, wait_until};
 use crate::lab::wire::Answer;
 
@@ -226,9 +228,9 @@ fn a_handshake_of_which_only_a_cookie_is_left_is_proof_as_well() {
 fn the_listeners_own_port_looks_closed_and_counts_as_unserved() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, &format!("[unserved]\nafter_boot = \"1s\"\n{DECOYS}"));
-    let rules = lab.server.ruleset();
-    let port = rules.split("meta l4proto tcp tproxy ip to 127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
-    let port: u16 = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in\n{rules}"));
+    let loaded = lab.server.ruleset();
+    let port = loaded.split("meta l4proto tcp tproxy ip to 127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
+    let port: u16 = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in\n{loaded}"));
     assert_eq!(lab.attacker.knock(routed(3), server(port)), Answer::Refused);
     for port in [8081, 8082, 8083] {
         assert_eq!(lab.attacker.knock(routed(2), server(port)), Answer::Refused);
@@ -261,33 +263,33 @@ fn a_stopped_daemon_leaves_closed_ports_and_its_removal_nothing() {
     let before = lab.server.ruleset();
     let mut daemon = Daemon::start(&lab.server, DECOYS);
     assert!(hands_over(&lab.server));
-    daemon.end(rustix::process::Signal::TERM);
+    daemon.end(Signal::TERM);
     assert!(!hands_over(&lab.server) && daemon.has_table());
     assert_eq!(lab.attacker.knock(routed(2), server(8888)), Answer::Refused);
 
     let mut daemon = Daemon::start(&lab.server, &format!("on_exit = \"remove\"\n{DECOYS}"));
     assert_eq!(lab.attacker.knock(routed(2), server(8888)), Answer::Open);
-    daemon.end(rustix::process::Signal::TERM);
+    daemon.end(Signal::TERM);
     assert_eq!(lab.server.ruleset(), before);
 }
 
 #[test]
 fn decoys_come_and_go_with_a_restart_and_a_reload_says_that_they_wait_for_it() {
     let Some(lab) = Lab::on_one_link() else { return };
-    let config = std::sync::Arc::new(crate::lab::daemon::ConfigFile::new(&format!("{ONE_QUEUE}{DECOYS}")));
+    let config = Arc::new(ConfigFile::new(&format!("{ONE_QUEUE}{DECOYS}")));
     let mut daemon = Daemon::launch_with(&lab.server, &config);
     daemon.wait_for_line("ready");
     config.write(ONE_QUEUE);
-    let (done, said) = lab.server.feed(crate::lab::daemon::nftrap().arg("reload"), "");
+    let (done, said) = lab.server.feed(nftrap().arg("reload"), "");
     assert!(done && said.contains("`decoy` changes with the next restart"), "{said}");
     assert_eq!(lab.attacker.knock(routed(2), server(8888)), Answer::Open);
-    daemon.end(rustix::process::Signal::TERM);
+    daemon.end(Signal::TERM);
 
     let mut daemon = Daemon::launch_with(&lab.server, &config);
     daemon.wait_for_line("ready");
     assert!(!hands_over(&lab.server));
     assert_eq!(lab.attacker.knock(routed(3), server(8888)), Answer::Refused);
-    daemon.end(rustix::process::Signal::KILL);
+    daemon.end(Signal::KILL);
 
     config.write(&format!("{ONE_QUEUE}{DECOYS}"));
     let daemon = Daemon::launch_with(&lab.server, &config);
@@ -300,10 +302,10 @@ fn decoys_come_and_go_with_a_restart_and_a_reload_says_that_they_wait_for_it() {
 fn a_daemon_that_is_killed_leaves_closed_ports_to_whomever_its_own_belong_then() {
     let Some(lab) = Lab::on_one_link() else { return };
     let mut daemon = Daemon::start(&lab.server, DECOYS);
-    let rules = lab.server.ruleset();
-    let port = rules.split("meta l4proto tcp tproxy ip to ").nth(1).and_then(|rest| rest.split(' ').next());
+    let loaded = lab.server.ruleset();
+    let port = loaded.split("meta l4proto tcp tproxy ip to ").nth(1).and_then(|rest| rest.split(' ').next());
     let listener: SocketAddr = port.and_then(|port| port.parse().ok()).expect("where it listens");
-    daemon.end(rustix::process::Signal::KILL);
+    daemon.end(Signal::KILL);
     let other = lab.server.serve(listener);
     assert!(hands_over(&lab.server));
     assert_eq!(lab.attacker.knock(routed(2), server(8888)), Answer::Refused);
@@ -358,4 +360,18 @@ fn where_nothing_can_be_answered_the_log_says_so_and_decoys_are_traps_as_ever() 
     lab.probe(routed(2), SERVER, 8888);
     daemon.wait_for_line("blocked source=10.1.0.2 port=8888 protocol=tcp kind=syn hits=1");
     assert!(!hands_over(&lab.server));
+}
+
+#[test]
+fn the_rules_that_are_shown_can_be_loaded_and_doctor_finds_them_well() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let config = ConfigFile::new(DECOYS);
+    let path = config.path().display().to_string();
+    let shown = rules(&lab.attacker, &["--no-queue", "--config", &path]);
+    lab.attacker.nft_load(&shown);
+    assert!(hands_over(&lab.attacker), "{shown}");
+
+    let _daemon = Daemon::start(&lab.server, DECOYS);
+    let (well, said) = doctor(&lab.server, DECOYS, &[]);
+    assert!(well && said.contains("ruleset: kernel and nft take it"), "{said}");
 }
