@@ -58,8 +58,8 @@ impl Decoys {
         judge: Sender<Contacted>,
         (shared, counters): (&Arc<Shared>, Arc<Counters>),
     ) -> Self {
-        let room = process::room_for_files(decoy.max);
-        if room < decoy.max && !decoy.hold.is_zero() {
+        let room = if decoy.hold.is_zero() { decoy.max } else { process::room_for_files(decoy.max) };
+        if room < decoy.max {
             warn!(room; "a process may open too few files here to hold `max` connections at decoys (LimitNOFILE)");
         }
         let held = Held::new(usize::try_from(room).unwrap_or(usize::MAX));
