@@ -88,7 +88,7 @@ impl Policy {
     /// Of a config.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let triggers = Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() };
+        let triggers = Triggers::of(config);
         Self { command: config.command.clone(), deny: config.hosts_deny.clone(), triggers, mode: config.mode }
     }
 

@@ -39,6 +39,17 @@ pub struct Triggers {
     pub tcp: PortSet,
     /// Of UDP.
     pub udp: PortSet,
+    /// Of UDP, those that answer.
+    pub udp_decoys: PortSet,
+}
+
+impl Triggers {
+    /// Those of `config`.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let (trigger, udp_decoys) = (&config.trigger, config.decoy.udp.clone());
+        Self { tcp: trigger.tcp.clone(), udp: trigger.udp.clone(), udp_decoys }
+    }
 }
 
 /// What is to be done about a packet's source.
@@ -97,7 +108,7 @@ impl Rules {
                 effect: effect(block.tcp),
             },
             udp: effect(block.udp),
-            triggers: Triggers { tcp: config.trigger.tcp.clone(), udp: config.trigger.udp.clone() },
+            triggers: Triggers::of(config),
             unserved_from,
             allow: config.allow.clone(),
         }
@@ -107,10 +118,32 @@ impl Rules {
     #[must_use]
     pub fn judge(&self, table: &ScanTable, now: Moment, packet: &Packet, surroundings: &Surroundings) -> Decision {
         let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
+        let weight = probe.kind.weight(self.port(&probe));
+        self.weigh(table, now, (probe, weight), surroundings)
+    }
+
+    /// Judges at `now` who asked a decoy, and was answered: in full, whatever other lists say of the port.
+    #[must_use]
+    pub fn judge_answered(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        probe: Probe,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        self.weigh(table, now, (probe, Weight::Full), surroundings)
+    }
+
+    fn weigh(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        (probe, weight): (Probe, Weight),
+        surroundings: &Surroundings,
+    ) -> Decision {
         if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
             return Decision::Innocent;
         }
-        let weight = probe.kind.weight(self.port(&probe));
         if matches!(weight, Weight::Unserved | Weight::UnservedHalf) && now < self.unserved_from {
             return Decision::Innocent;
         }
@@ -146,5 +179,38 @@ const fn effect(act: Act) -> Effect {
     match act {
         Act::Block => Effect::Blocked,
         Act::Observe | Act::Command => Effect::Reported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::probe::{Contact, Kind};
+    use super::table::Seeds;
+    use super::*;
+
+    fn at_decoy(protocol: Protocol, kind: Kind) -> Probe {
+        let contact = Contact { destination: [203, 0, 113, 2].into(), protocol, port: 8888 };
+        Probe { source: [198, 51, 100, 2].into(), contact, kind }
+    }
+
+    fn judged(config: &Config, probe: Probe) -> Decision {
+        let around = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
+        let rules = Rules::of(config, Moment::from_start(Duration::from_secs(300)), Duration::MAX);
+        rules.judge_answered(&ScanTable::new(1024, Seeds(1, 2)), Moment::ZERO, probe, &around)
+    }
+
+    #[test]
+    fn who_asks_a_decoy_is_an_offender_at_once_whatever_else_its_port_is() {
+        for (protocol, kind) in [(Protocol::Tcp, Kind::Connect), (Protocol::Udp, Kind::Udp)] {
+            let probe = at_decoy(protocol, kind);
+            let Decision::Block(offence) = judged(&Config::default(), probe) else { panic!("{kind} is no offence") };
+            assert_eq!((offence.probe, offence.hits), (probe, 1));
+        }
+    }
+
+    #[test]
+    fn who_is_allowed_may_ask_a_decoy() {
+        let config = Config { allow: Prefixes::new(&["198.51.100.0/24".parse().unwrap()]), ..Config::default() };
+        assert_eq!(judged(&config, at_decoy(Protocol::Tcp, Kind::Connect)), Decision::Innocent);
     }
 }

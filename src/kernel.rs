@@ -3,6 +3,7 @@
 pub mod block_set;
 pub mod bulk;
 pub mod clock;
+pub mod decoy;
 pub mod dump;
 pub mod facts;
 #[doc(hidden)]

@@ -10,6 +10,8 @@
 //!                                 fact ─► channel ─► daemon::writer ─► log, journal, followers, events file
 //!                                                         └─► report::chronicle ─► names ─► PortSentry's lines and files
 //!
+//!  decoy port ─► our own socket ─► daemon::decoy answers, without rights ─► daemon::proof judges, as a worker does
+//!
 //!  operator ─► cli ─► control ─► daemon::answers ─► answer
 //!                                     └─► daemon::orders (one thread changes things) ─► kernel, then memory, then journal
 //!                                 event ─► channel ─► journal::keeper ─► file
@@ -24,6 +26,7 @@
 //! | contact | a distinct (destination, protocol, port) that a source asked for |
 //! | scan table | the shared, bounded memory of sources and their contacts |
 //! | verdict | what happens to this packet: accept or drop |
+//! | decoy | a port that answers while nobody serves it: who completes a connection there has proven its address |
 //! | offender | a source whose contacts reached the threshold |
 //! | block | an offender's stay in a kernel set, with an end |
 //! | allow list | sources that are never blocked |

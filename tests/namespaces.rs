@@ -37,6 +37,8 @@ mod coexist_portsentry;
 mod coexist_queue;
 #[path = "namespaces/commands.rs"]
 mod commands;
+#[path = "namespaces/decoy.rs"]
+mod decoy;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
 #[path = "namespaces/flood.rs"]

@@ -154,7 +154,8 @@ pub(super) mod samples {
     }
 
     pub(crate) fn facts(source: &str) -> Facts {
-        let triggers = Triggers { tcp: [111].into_iter().collect(), udp: [69].into_iter().collect() };
+        let triggers =
+            Triggers { tcp: [111].into_iter().collect(), udp: [69].into_iter().collect(), ..Triggers::default() };
         Facts::of(&offence(source, 111), &triggers)
     }
 }

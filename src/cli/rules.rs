@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::run::config_of;
 use crate::config::Exempt;
 use crate::detect::prefixes::Prefixes;
-use crate::kernel::ruleset::Host;
+use crate::kernel::ruleset::{Decoys, Host};
 use crate::kernel::{nft, ruleset, surroundings};
 
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 Exempt::Automatic => surroundings::prefixes(&surroundings::exempt()),
                 Exempt::AllowListOnly => Prefixes::default(),
             };
-            let host = Host { exempt, ..nft::host(&links) };
+            let host = Host { exempt, decoys: Decoys::assumed(&config), ..nft::host(&links) };
             let queues = if arguments.no_queue { ruleset::disarm(&config) } else { ruleset::arm(&config) };
             super::answer(&[ruleset::table(&config, &host), queues].concat())
         }

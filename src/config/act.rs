@@ -63,6 +63,14 @@ pub struct HostsDeny {
     pub file: PathBuf,
 }
 
+impl Decoy {
+    /// Whether no port answers.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.tcp.is_empty() && self.udp.is_empty()
+    }
+}
+
 impl Default for Decoy {
     fn default() -> Self {
         Self { tcp: PortSet::default(), udp: PortSet::default(), banner: String::new(), hold: Duration::ZERO, max: 256 }

@@ -39,12 +39,15 @@ pub(super) struct Health {
     pub(super) no_files: Vec<(Purpose, String)>,
     /// Why no metrics are served, though the config names an address.
     pub(super) no_metrics: Option<String>,
+    /// Why no decoy answers, where one should.
+    pub(super) no_decoys: Option<String>,
 }
 
 impl Health {
     /// What the config wants told, and cannot be.
     pub(super) fn untold(&self) -> Vec<String> {
-        self.no_files.iter().map(|(_, problem)| problem).chain(&self.no_metrics).cloned().collect()
+        let files = self.no_files.iter().map(|(_, problem)| problem);
+        files.chain(&self.no_metrics).chain(&self.no_decoys).cloned().collect()
     }
 }
 
@@ -57,6 +60,7 @@ impl Books {
             room: None,
             no_files: Vec::new(),
             no_metrics: None,
+            no_decoys: None,
         };
         Self {
             config: ArcSwap::from_pointee(config),

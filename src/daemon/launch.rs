@@ -14,20 +14,24 @@ use super::allowed::Allowed;
 use super::answers::Answers;
 use super::audience::Audience;
 use super::books::Books;
+use super::decoy::Decoys;
 use super::files::Files;
 use super::memory::Memory;
+use super::proof::Proof;
 use super::protection::{Guard, Protection};
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
 use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
-use crate::config::{Config, LogFormat, Report};
+use crate::config::{Config, Decoy, LogFormat, Report};
 use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
 use crate::kernel::clock::wall;
+use crate::kernel::decoy::{self, Sockets};
 use crate::kernel::facts::knows_group;
 use crate::kernel::nft::{self, NftError};
+use crate::kernel::ruleset;
 use crate::report::chronicle::Chronicle;
 use crate::report::exporter::{self, Exporter};
 use crate::report::logger::with_causes;
@@ -39,12 +43,13 @@ const PENDING_ORDERS: usize = 16;
 
 impl Daemon {
     /// Puts the table into the kernel, with nothing queued, and starts all threads.
-    pub(super) fn start(config: Config, path: Option<&Path>, log: LogFormat) -> Result<Self, DaemonError> {
+    pub(super) fn start(mut config: Config, path: Option<&Path>, log: LogFormat) -> Result<Self, DaemonError> {
         let allow_files = AllowFiles::before_reading(config.allow_file());
         let allowed = allowed(&config)?;
+        let (sockets, decoys, no_decoys) = open_decoys(&mut config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
-        let shared = Arc::new(share(&whole));
+        let shared = Arc::new(Shared { decoys, ..share(&whole) });
         load(&whole, &shared, &mut memory)?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
@@ -57,19 +62,23 @@ impl Daemon {
         let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
         books.health().room = opened.room;
+        books.health().no_decoys = no_decoys;
         let (chronicle, chronicler) =
             Chronicle::start(&config_report, log, &whole.table).map_err(DaemonError::Start)?;
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle, ledger)));
         audience.act_by(&books.config(), &whole.allow, shared.clock);
         let mut files = Files::default();
         books.health().no_files = files.open(&config_report, &audience, &[]);
-        let counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
+        let mut counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
-        let mut workers = Vec::with_capacity(opened.workers.len());
-        for (i, worker) in opened.workers.into_iter().enumerate() {
-            workers.push(spawn(&format!("worker{i}"), move || worker.run())?);
+        let mut workers = start_workers(opened.workers)?;
+        if let Some(judge) = opened.judge {
+            let (proof, contacts) = Proof::new(judge);
+            counters.push(proof.counters());
+            let decoys = Decoys::new(sockets, &whole.decoy, contacts, (&shared, proof.counters()));
+            workers.extend(answer_strangers(decoys, proof)?);
         }
         let (sender, orders) = bounded(PENDING_ORDERS);
         let answers = Arc::new(Answers {
@@ -173,11 +182,33 @@ fn said<T>(started: Option<Result<T, String>>, untold: &mut Option<String>) -> O
     started?.inspect_err(|problem| warn!("{problem}")).map_err(|problem| *untold = Some(problem)).ok()
 }
 
+/// What `config` wants. Where it cannot be had, those ports are traps from now on, as any others.
+fn open_decoys(config: &mut Config) -> (Sockets, ruleset::Decoys, Option<String>) {
+    let opened = (!config.decoy.is_none()).then(|| decoy::open(&config.decoy));
+    let opened = opened.map(|opened| opened.map_err(|error| format!("no decoy answers: {}", with_causes(&error))));
+    let mut problem = None;
+    let (sockets, decoys) = said(opened, &mut problem).unwrap_or_default();
+    if problem.is_some() {
+        config.decoy = Decoy::default();
+    }
+    (sockets, decoys, problem)
+}
+
 fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Exporter, String>> {
     let answers = Arc::clone(answers);
     let numbers = Arc::new(move || numbers::numbers(&answers));
     let started = exporter::serve(report.metrics.as_ref()?, numbers);
     Some(started.map_err(|error| format!("no metrics are served: {}", with_causes(&error))))
+}
+
+fn start_workers(workers: Vec<Worker>) -> Result<Vec<JoinHandle<()>>, DaemonError> {
+    let start = |(i, worker): (usize, Worker)| spawn(&format!("worker{i}"), move || worker.run());
+    workers.into_iter().enumerate().map(start).collect()
+}
+
+/// Starts the threads behind the decoys.
+fn answer_strangers(decoys: Decoys, proof: Proof) -> Result<[JoinHandle<()>; 2], DaemonError> {
+    Ok([spawn("decoy", move || decoys.run())?, spawn("proof", move || proof.run())?])
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {

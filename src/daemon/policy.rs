@@ -65,9 +65,10 @@ impl Policy {
     }
 }
 
-/// Each worker's share of so many blocks.
+/// Each worker's share of so many blocks; who judges at decoys has one, too.
 pub(super) fn share_of(blocks: u32, config: &Config) -> usize {
-    usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(usize::from(config.queue.count.max(1)))
+    let sharers = config.queue.count.max(1).saturating_add(u16::from(!config.decoy.is_none()));
+    usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(usize::from(sharers))
 }
 
 /// Whom this host needs now, unless the config has only the allow list spared.

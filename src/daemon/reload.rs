@@ -12,7 +12,6 @@ use super::allowed::Allowed;
 use super::launch::no_group;
 use super::orders::{banned, refuse};
 use super::policy::{self, Policy};
-use super::start::host;
 use super::status::mode_name;
 use super::{Daemon, bans::Ban};
 use crate::config::{Config, load};
@@ -62,7 +61,7 @@ impl Daemon {
         let room = self.books.health().room.unwrap_or(u32::MAX).min(fresh.block.max);
         let policy = Policy::of(&fresh, self.shared.uptime, room, allow.clone(), around);
         let orphans = self.orphans(&old, &fresh);
-        nft::reload(&fresh, &host(&policy.surroundings), &allow).map_err(refuse)?;
+        nft::reload(&fresh, &self.shared.host_with(&policy.surroundings), &allow).map_err(refuse)?;
         if old.fail_mode().no_daemon != fresh.fail_mode().no_daemon {
             let method = self.books.health().method;
             if let Err(error) = nft::rearm(&fresh, method) {
@@ -148,6 +147,7 @@ fn read(path: &Path) -> Result<Config, Refusal> {
 fn in_force(old: &Config, mut fresh: Config) -> Config {
     fresh.table.clone_from(&old.table);
     (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
+    fresh.decoy = old.decoy.clone();
     (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
     fresh
 }
@@ -158,6 +158,7 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("table", old.table != fresh.table),
         ("queue.first", old.queue.first != fresh.queue.first),
         ("queue.count", old.queue.count != fresh.queue.count),
+        ("decoy", old.decoy != fresh.decoy),
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
         ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),
@@ -226,8 +227,11 @@ mod tests {
         fresh.queue.count = 9;
         fresh.table = "other".to_owned();
         fresh.report = Report { log: LogFormat::Json, resolve: true, blocked: Some("/b".into()), ..old.report.clone() };
-        assert_eq!(waiting(&old, &fresh), ["table", "queue.count", "report.log", "report.blocked", "report.resolve"]);
+        fresh.decoy.banner = "220 ready".to_owned();
+        let expected = ["table", "queue.count", "decoy", "report.log", "report.blocked", "report.resolve"];
+        assert_eq!(waiting(&old, &fresh), expected);
         let in_force = in_force(&old, fresh);
+        assert_eq!(in_force.decoy, old.decoy);
         assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
     }
 }

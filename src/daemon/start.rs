@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use log::{info, warn};
 
+use super::blocks::Blocks;
 use super::hold::Hold;
+use super::judge::Judge;
 use super::memory::Memory;
 use super::policy::{self, Policy};
 use super::reload::tell_systemd;
@@ -22,7 +24,7 @@ use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
 use crate::kernel::nft;
 use crate::kernel::queue::{self, Queue, QueueError, QueueState};
-use crate::kernel::ruleset::{Host, Method};
+use crate::kernel::ruleset::{Decoys, Host, Method};
 use crate::report::fact::Fact;
 
 /// What the workers share.
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub(super) policy: ArcSwap<Policy>,
     /// Keeps blocks back while `nft` works.
     pub(super) hold: Hold,
+    /// Where our decoys listen.
+    pub(super) decoys: Decoys,
     pub(super) stop: AtomicBool,
     /// Rounds of the main thread: it turns over as long as this grows.
     pub(super) rounds: AtomicU64,
@@ -44,13 +48,13 @@ pub(super) struct Shared {
 impl Shared {
     /// What the ruleset must know of this host, now.
     pub(super) fn host(&self) -> Host {
-        host(&self.policy.load().surroundings)
+        self.host_with(&self.policy.load().surroundings)
     }
-}
 
-/// What the ruleset must know of a host with these surroundings.
-pub(super) fn host(around: &Surroundings) -> Host {
-    Host { exempt: around.exempt.clone(), ..nft::host(&around.on_link) }
+    /// The same of a host with these surroundings.
+    pub(super) fn host_with(&self, around: &Surroundings) -> Host {
+        Host { exempt: around.exempt.clone(), decoys: self.decoys.clone(), ..nft::host(&around.on_link) }
+    }
 }
 
 /// Before anything is changed: a queue that somebody else listens to.
@@ -84,6 +88,7 @@ pub(super) fn share(config: &Config) -> Shared {
         table: ScanTable::new(config.detect.max_sources, random_seeds()),
         policy: ArcSwap::from_pointee(policy),
         hold: Hold::default(),
+        decoys: Decoys::default(),
         stop: AtomicBool::new(false),
         rounds: AtomicU64::new(0),
     }
@@ -92,6 +97,8 @@ pub(super) fn share(config: &Config) -> Shared {
 /// What was opened.
 pub(super) struct Opened {
     pub(super) workers: Vec<Worker>,
+    /// For those who ask a decoy, if there is one.
+    pub(super) judge: Option<Judge>,
     /// So many blocks of an earlier daemon are taken over.
     pub(super) blocks: usize,
     /// So many fit into the kernel's sets, if that is known.
@@ -120,13 +127,19 @@ pub(super) fn open_workers(
     for number in queue_numbers(config) {
         let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
         let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
-        workers.push(Worker::new(queue, blocks, shared, facts.clone()));
+        workers.push(Worker::new(queue, Judge::new(blocks, shared, facts.clone())));
+    }
+    let mut judge = None;
+    if !config.decoy.is_none() {
+        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
+        judge = Some(Judge::new(blocks, shared, facts.clone()));
     }
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
-    adopt(blocks, &mut workers, shared, memory);
+    let own = workers.iter_mut().map(Worker::blocks).chain(judge.as_mut().map(|judge| &mut judge.blocks));
+    adopt(blocks, own.collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
-    Ok(Opened { workers, blocks: count, room })
+    Ok(Opened { workers, judge, blocks: count, room })
 }
 
 /// What was found in the kernel, each once, and what we have just put there. The kernel spreads a hash set anew, later, when it has grown:
@@ -140,15 +153,15 @@ fn complete(found: Vec<(Source, Duration)>, put: &[(Source, Duration)]) -> Vec<(
 }
 
 /// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
-fn adopt(mut blocks: Vec<(Source, Duration)>, workers: &mut [Worker], shared: &Shared, memory: &Memory) {
+fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared: &Shared, memory: &Memory) {
     let (now, table) = (shared.clock.now(), &shared.table);
     blocks.sort_unstable_by_key(|(_, left)| *left);
     for (i, (source, left)) in blocks.into_iter().enumerate() {
         table.set_blocked(now, source, left, memory.repeat(source));
         let until = table.blocked_until(now, source).unwrap_or(now);
-        let count = workers.len();
-        if let Some(worker) = i.checked_rem(count).and_then(|i| workers.get_mut(i)) {
-            worker.blocks.adopt(now, source, until, table);
+        let count = own.len();
+        if let Some(own) = i.checked_rem(count).and_then(|i| own.get_mut(i)) {
+            own.adopt(now, source, until, table);
         }
     }
 }

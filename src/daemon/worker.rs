@@ -7,21 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::Sender;
 use log::{error, trace, warn};
 
 use super::blocks::Blocks;
+use super::judge::Judge;
 use super::policy::Policy;
-use super::start::Shared;
-use crate::config::Mode;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::is_honest_although_refused;
-use crate::detect::table::Novelty;
-use crate::detect::{Decision, Offence};
 use crate::kernel::queue::{Message, Queue, Received, Verdict};
 use crate::packet::{self, Packet};
 use crate::report::counters::{Counters, count};
-use crate::report::fact::{Fact, Happened};
 use crate::time::Moment;
 
 /// So many failures to receive in a row, with no packet between them, mean that the socket is gone for good.
@@ -29,44 +24,42 @@ const MAX_FAILURES: u32 = 10_000;
 
 pub(super) struct Worker {
     queue: Queue,
-    pub(super) blocks: Blocks,
-    shared: Arc<Shared>,
-    counters: Arc<Counters>,
-    facts: Sender<Fact>,
-    /// The policy that the queue and the blocks are set up for.
-    policy: Arc<Policy>,
+    judge: Judge,
 }
 
 impl Worker {
-    pub(super) fn new(queue: Queue, blocks: Blocks, shared: &Arc<Shared>, facts: Sender<Fact>) -> Self {
-        let (shared, policy) = (Arc::clone(shared), shared.policy.load_full());
-        Self { queue, blocks, shared, counters: Arc::default(), facts, policy }
+    pub(super) fn new(queue: Queue, judge: Judge) -> Self {
+        Self { queue, judge }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        Arc::clone(&self.judge.counters)
+    }
+
+    pub(super) fn blocks(&mut self) -> &mut Blocks {
+        &mut self.judge.blocks
     }
 
     /// Judges packets until the daemon stops and nothing waits any more.
     pub(super) fn run(mut self) {
         let mut failures = 0_u32;
         while failures < MAX_FAILURES {
-            count(&self.counters.turns);
+            count(&self.judge.counters.turns);
             match self.queue.receive() {
                 Received::Packet(message) => {
                     failures = 0;
                     self.follow_policy();
                     self.serve(message);
                 }
-                Received::Nothing if self.shared.stop.load(Ordering::Acquire) => return,
+                Received::Nothing if self.judge.shared.stop.load(Ordering::Acquire) => return,
                 Received::Nothing => {
                     failures = 0;
                     self.follow_policy();
                 }
-                Received::Flushed => count(&self.counters.lost),
+                Received::Flushed => count(&self.judge.counters.lost),
                 Received::Failed(_) => {
                     failures = failures.saturating_add(1);
-                    count(&self.counters.lost);
+                    count(&self.judge.counters.lost);
                 }
             }
         }
@@ -75,13 +68,8 @@ impl Worker {
 
     /// After a reload: a queue of another length, another number of blocks.
     fn follow_policy(&mut self) {
-        let current = self.shared.policy.load();
-        if Arc::ptr_eq(&current, &self.policy) {
-            return;
-        }
-        let Policy { queue_length, queue_full, blocks_per_worker, .. } = **current;
-        let known = std::mem::replace(&mut self.policy, Arc::clone(&current));
-        self.blocks.allow_for(blocks_per_worker);
+        let Some(known) = self.judge.follow_policy() else { return };
+        let Policy { queue_length, queue_full, .. } = *self.judge.policy;
         if (known.queue_length, known.queue_full) != (queue_length, queue_full)
             && let Err(error) = self.queue.retune(queue_length, queue_full)
         {
@@ -90,72 +78,32 @@ impl Worker {
     }
 
     fn serve(&mut self, message: Message) {
-        count(&self.counters.packets);
-        let came = self.shared.clock.now();
+        count(&self.judge.counters.packets);
+        let came = self.judge.shared.clock.now();
         // The records are plain numbers, the block set starts each message anew: a panic leaves both usable.
         let judged = catch_unwind(AssertUnwindSafe(|| self.judge(message.get_payload(), came)));
+        let Judge { counters, policy, shared, .. } = &self.judge;
         let verdict = judged.unwrap_or_else(|_| {
-            count(&self.counters.panics);
-            self.policy.unjudged
+            count(&counters.panics);
+            policy.unjudged
         });
-        count(if verdict == Verdict::Drop { &self.counters.dropped } else { &self.counters.accepted });
+        count(if verdict == Verdict::Drop { &counters.dropped } else { &counters.accepted });
         if self.queue.verdict(message, verdict).is_err() {
-            count(&self.counters.lost);
+            count(&counters.lost);
         }
-        self.counters.verdict_time.note(self.shared.clock.now().since(came));
+        counters.verdict_time.note(shared.clock.now().since(came));
     }
 
     fn judge(&mut self, bytes: &[u8], now: Moment) -> Verdict {
-        let policy = &self.policy;
+        let Judge { policy, shared, counters, .. } = &self.judge;
         let Ok(packet) = packet::parse(bytes) else {
-            count(&self.counters.unreadable);
+            count(&counters.unreadable);
             return policy.unjudged;
         };
         let packet = question(&policy.protect, packet, bytes);
-        let decision = policy.rules.judge(&self.shared.table, now, &packet, &policy.surroundings);
+        let decision = policy.rules.judge(&shared.table, now, &packet, &policy.surroundings);
         trace!("{packet:?}: {decision:?}");
-        match (decision, policy.mode) {
-            (Decision::Innocent | Decision::Watch(_, Novelty::Again), _) | (Decision::StillBlocked, Mode::Observe) => {
-                Verdict::Accept
-            }
-            (Decision::Watch(sighting, Novelty::First), _) => {
-                count(&self.counters.watched);
-                self.tell(now, Happened::Watched(sighting));
-                Verdict::Accept
-            }
-            (Decision::StillBlocked, Mode::Enforce) => Verdict::Drop,
-            (Decision::Block(offence), Mode::Enforce) => self.block(now, &offence),
-            (Decision::Block(offence), Mode::Observe) | (Decision::Report(offence), _) => {
-                count(&self.counters.blocks);
-                self.tell(now, Happened::WouldBlock(offence));
-                Verdict::Accept
-            }
-        }
-    }
-
-    /// The kernel set first, then the verdict: whatever follows the probe meets the block.
-    fn block(&mut self, now: Moment, offence: &Offence) -> Verdict {
-        let block = (offence.source, offence.until);
-        match self.blocks.block(now, block, &self.shared.table, &self.shared.hold) {
-            Ok(()) => {
-                count(&self.counters.blocks);
-                self.tell(now, Happened::Blocked(*offence));
-            }
-            Err(error) => {
-                // The next probe tries again.
-                self.shared.table.unblock(offence.source);
-                count(&self.counters.block_failures);
-                self.tell(now, Happened::NotBlocked(*offence, error));
-            }
-        }
-        self.counters.block_time.note(self.shared.clock.now().since(now));
-        Verdict::Drop
-    }
-
-    fn tell(&self, at: Moment, what: Happened) {
-        if self.facts.try_send(Fact { at, what }).is_err() {
-            count(&self.counters.facts_lost);
-        }
+        self.judge.carry_out(now, decision)
     }
 }
 

@@ -74,6 +74,8 @@ pub enum Kind {
     Protocol,
     /// A transport header out of reach behind fragments or extension headers.
     Hidden,
+    /// A TCP connection, completed with a decoy: whoever has an answer of ours in hand did not forge its address.
+    Connect,
 }
 
 /// What a port is to us; nobody serves either.
@@ -165,7 +167,7 @@ fn tcp_kind(flags: TcpFlags) -> Option<Kind> {
 
 impl Kind {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Syn,
         Self::Null,
         Self::Fin,
@@ -178,13 +180,14 @@ impl Kind {
         Self::Echo,
         Self::Protocol,
         Self::Hidden,
+        Self::Connect,
     ];
 
     /// How much it says, at a trigger port or elsewhere.
     #[must_use]
     pub const fn weight(self, port: Port) -> Weight {
         match self {
-            Self::Hidden => Weight::Full,
+            Self::Hidden | Self::Connect => Weight::Full,
             Self::Syn | Self::Udp | Self::Null | Self::Fin | Self::Xmas | Self::SynFin
                 if matches!(port, Port::Trigger) =>
             {
@@ -214,6 +217,7 @@ impl Kind {
             Self::Echo => "echo",
             Self::Protocol => "protocol",
             Self::Hidden => "hidden",
+            Self::Connect => "connect",
         }
     }
 }
@@ -265,7 +269,7 @@ impl FromStr for Protocol {
 /// Why something is no kind of probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is no kind of probe: they are called syn, null, fin, xmas, syn+fin, ack, maimon, udp, init, echo, protocol, hidden"
+    "this is no kind of probe: they are called syn, null, fin, xmas, syn+fin, ack, maimon, udp, init, echo, protocol, hidden, connect"
 )]
 pub struct NotAKind;
 

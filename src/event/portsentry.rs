@@ -28,10 +28,15 @@ pub struct Host<'a> {
     pub name: Option<&'a str>,
 }
 
-/// The mode of `PortSentry` that would have seen it, as its `$MODE$` says: by a trigger port, or by a port that nobody serves.
+/// The mode of `PortSentry` that would have seen it, as its `$MODE$` says: by a decoy, by a trigger
+/// port, or by a port that nobody serves.
 #[must_use]
 pub fn mode(asked: &Asked, triggers: &Triggers) -> &'static str {
+    if asked.kind == Kind::Connect {
+        return "tcp";
+    }
     match asked.protocol {
+        Protocol::Udp if triggers.udp_decoys.contains(asked.port) => "udp",
         Protocol::Udp if triggers.udp.contains(asked.port) => "sudp",
         Protocol::Udp => "audp",
         Protocol::Tcp if triggers.tcp.contains(asked.port) => "stcp",
@@ -92,6 +97,7 @@ fn scan_type(asked: &Asked) -> Cow<'static, str> {
         Kind::Xmas => "TCP XMAS scan",
         Kind::SynFin => "Unknown Type: TCP Packet Flags: SYN: 1 FIN: 1 ACK: 0 PSH: 0 URG: 0 RST: 0",
         Kind::Udp => "UDP scan",
+        Kind::Connect => "Connect",
         Kind::Ack => "TCP ACK scan",
         Kind::Maimon => "TCP Maimon scan",
         Kind::Init => "SCTP INIT scan",
@@ -137,9 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_is_stealth_mode_and_any_other_port_advanced_mode() {
-        let triggers = Triggers { tcp: [111].into_iter().collect(), udp: [69].into_iter().collect() };
-        let mode = |protocol, port| mode(&asked(protocol, port, Kind::Syn), &triggers);
+    fn a_trigger_is_stealth_mode_a_decoy_classic_mode_and_any_other_port_advanced_mode() {
+        let ports = |port: u16| [port].into_iter().collect();
+        let triggers = Triggers { tcp: ports(111), udp: ports(69), udp_decoys: ports(7) };
+        let by = |protocol, port, kind| mode(&asked(protocol, port, kind), &triggers);
+        let mode = |protocol, port| by(protocol, port, Kind::Syn);
+        assert_eq!((by(Protocol::Tcp, 8080, Kind::Connect), mode(Protocol::Udp, 7)), ("tcp", "udp"));
         assert_eq!((mode(Protocol::Tcp, 111), mode(Protocol::Tcp, 69)), ("stcp", "atcp"));
         assert_eq!((mode(Protocol::Udp, 69), mode(Protocol::Udp, 111)), ("sudp", "audp"));
         assert_eq!(mode(Protocol::Icmp, 0), "atcp");

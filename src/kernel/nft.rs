@@ -10,7 +10,7 @@ use ipnet::Ipv6Net;
 
 use super::block_set::{BlockError, SET_V4, SET_V6, SETS};
 use super::dump::{self, DumpError, Element};
-use super::ruleset::{self, Banned, Host, Method, Sctp};
+use super::ruleset::{self, Banned, Decoys, Host, Method, Sctp};
 use super::{bulk, queue, surroundings, xt_queue};
 use crate::config::Config;
 use crate::detect::prefixes::Prefixes;
@@ -63,12 +63,12 @@ pub enum NftError {
 /// Loads the whole table, with nothing queued, and then blocks, each with the time left to it. Blocks come second, for they come faster
 /// by netlink than nft reads them: as one transaction with the table, a hundred thousand would leave us without any for seconds.
 pub fn load(config: &Config, host: &Host, blocks: &[(Source, Duration)]) -> Result<(), NftError> {
-    let earlier = match owner(&config.table)? {
+    let (clear, kept) = match owner(&config.table)? {
         Owner::SomebodyElse => return Err(NftError::Foreign(config.table.clone())),
-        Owner::We(listing) if !earlier::fits(&listing, config) => Some(earlier::clear(config, &listing)?),
-        Owner::We(_) | Owner::Nobody => None,
+        Owner::We(listing) if !earlier::fits(&listing, config) => earlier::clear(config, &listing)?,
+        Owner::We(listing) => (earlier::retire(config, &listing), String::new()),
+        Owner::Nobody => (String::new(), String::new()),
     };
-    let (clear, kept) = earlier.unwrap_or_default();
     run(&[clear, ruleset::table(config, host), ruleset::disarm(config), kept].concat())?;
     match bulk::add_all(&config.table, blocks) {
         // The operator filled them with elements of his own: no reason to guard without the rest.
@@ -149,9 +149,9 @@ pub fn rearm(config: &Config, method: Method) -> Result<(), NftError> {
     }
 }
 
-/// Sends nothing to the queues any more; what waits there still gets its verdict.
+/// Sends nothing to the queues and the decoys any more; what waits there still gets its verdict.
 pub fn disarm(config: &Config) -> Result<(), NftError> {
-    run(&ruleset::disarm(config))
+    run(&[ruleset::disarm(config), ruleset::silence(config)].concat())
 }
 
 /// Ends all blocks, whoever set them.
@@ -220,6 +220,7 @@ pub fn host(on_link: &[Ipv6Net]) -> Host {
         exempt: Prefixes::default(),
         listening: surroundings::listening(),
         sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown },
+        decoys: Decoys::default(),
     }
 }
 

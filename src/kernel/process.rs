@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Memory that the process has in the machine's, in bytes; 0 where it cannot be read.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the kernel's own account is a file")]
@@ -11,6 +13,23 @@ pub fn resident_bytes() -> u64 {
     pages.saturating_mul(u64::try_from(rustix::param::page_size()).unwrap_or(0))
 }
 
+/// Files of ours beside those of strangers' connections: queues, sets, journal, commands, decoys.
+const OWN_FILES: u64 = 448;
+
+/// Has the system let us open `wanted` files more than our own, as far as it does; returns for how many more there is room.
+#[must_use]
+pub fn room_for_files(wanted: u32) -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    let needed = OWN_FILES.saturating_add(u64::from(wanted));
+    let possible = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+    if limit.current.is_some_and(|current| current < possible) {
+        // What it does not grant is found out below.
+        let (Ok(()) | Err(_)) = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), ..limit });
+    }
+    let granted = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(OWN_FILES);
+    u32::try_from(granted).unwrap_or(u32::MAX).min(wanted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,5 +37,12 @@ mod tests {
     #[test]
     fn a_running_process_has_some_memory_and_not_all_of_it() {
         assert!((1 << 16..1 << 40).contains(&resident_bytes()), "{}", resident_bytes());
+    }
+
+    #[test]
+    fn files_are_granted_as_far_as_the_system_does() {
+        assert_eq!(room_for_files(1), 1);
+        let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX).saturating_sub(OWN_FILES);
+        assert!(u64::from(room_for_files(4096)) <= most);
     }
 }

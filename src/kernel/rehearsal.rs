@@ -9,7 +9,7 @@ use ipnet::Ipv6Net;
 use nix::sched::{CloneFlags, unshare};
 
 use super::nft::{self, NftError};
-use super::ruleset::{Host, Method};
+use super::ruleset::{Decoys, Host, Method};
 use crate::config::Config;
 use crate::doctor::facts::Rehearsal;
 
@@ -26,9 +26,15 @@ const NEEDS: [(&str, &str); 6] = [
     ),
 ];
 
+/// What decoys need beside it.
+const DECOYS_NEED: (&str, &str) = (
+    "`tproxy` (nft_tproxy)",
+    "chain c { type filter hook prerouting priority 0; meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:1; };",
+);
+
 /// Whether kernel and nft take the ruleset of `config`, and how packets are queued then.
 pub(super) fn rehearse(config: &Config, on_link: &[Ipv6Net]) -> Rehearsal {
-    let host = nft::host(on_link);
+    let host = Host { decoys: Decoys::assumed(config), ..nft::host(on_link) };
     thread::scope(|scope| {
         let thread = scope.spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
             Ok(()) => load(config, &host),
@@ -43,12 +49,13 @@ fn load(config: &Config, host: &Host) -> Rehearsal {
         Ok(Method::Native) => Rehearsal::Works("nft queue"),
         Ok(Method::Xt) => Rehearsal::Works("xt NFQUEUE, for this kernel has no nft_queue"),
         Err(NftError::NotRun(_)) => Rehearsal::NotTried(String::from("nft is not found")),
-        Err(error) => Rehearsal::Fails { reason: error.to_string(), missing: missing() },
+        Err(error) => Rehearsal::Fails { reason: error.to_string(), missing: missing(config) },
     }
 }
 
-fn missing() -> Vec<&'static str> {
+fn missing(config: &Config) -> Vec<&'static str> {
     let lacks =
         |content: &str| nft::run(&format!("table inet needs {{ {content} }}; delete table inet needs\n")).is_err();
-    NEEDS.into_iter().filter(|(_, content)| lacks(content)).map(|(name, _)| name).collect()
+    let needs = NEEDS.into_iter().chain((!config.decoy.is_none()).then_some(DECOYS_NEED));
+    needs.filter(|(_, content)| lacks(content)).map(|(name, _)| name).collect()
 }

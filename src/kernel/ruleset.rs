@@ -11,8 +11,11 @@ use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::{ANSWERING, HONEST_PROTOCOLS, TRACEROUTE};
 
 mod banned;
+mod decoys;
 
 pub use banned::{Banned, banned};
+pub(super) use decoys::flush as flush_decoys;
+pub use decoys::{Decoys, Listener, silence};
 
 const TEMPLATE: &str = include_str!("../../nft/nftrap.nft");
 
@@ -46,6 +49,8 @@ pub struct Host {
     pub listening: Vec<Listening>,
     /// Whether anything here speaks SCTP: its ports have no socket that nftables could look for.
     pub sctp: Sctp,
+    /// Where our decoys listen; nowhere, where none runs.
+    pub decoys: Decoys,
 }
 
 /// A port that a program listens on.
@@ -78,7 +83,14 @@ pub fn table(config: &Config, host: &Host) -> String {
         Sctp::Unknown => "        meta l4proto sctp @th,96,8 1 goto spread\n        meta l4proto sctp return",
     };
     let mask = u128::MAX << u32::from(128_u8.saturating_sub(config.detect.ipv6_prefix).min(127));
-    TEMPLATE
+    let (decoys, handed_over) = if config.decoy.is_none() {
+        (String::new(), "")
+    } else {
+        (host.decoys.fill_in(decoys::TEMPLATE), decoys::HANDED_OVER)
+    };
+    [TEMPLATE, &decoys]
+        .concat()
+        .replace("%handed_over%", handed_over)
         .replace("%queue_chains%", per_queue(config, |i, _| format!("    chain {} {{ }}\n", queue_chain(i))).trim_end())
         .replace("%stealth%", if config.trigger.stealth { STEALTH } else { "" })
         .replace("%honest_protocols%", &numbers(&HONEST_PROTOCOLS))
@@ -166,7 +178,7 @@ pub fn disarm(config: &Config) -> String {
 pub fn idle(config: &Config) -> String {
     let chains = BASE_CHAINS.iter().map(|chain| format!("flush chain inet {} {chain}\n", config.table));
     let sets = SETS.iter().map(|set| format!("flush set inet {} {set}\n", config.table));
-    chains.chain(sets).chain([banned(&config.table, &[])]).collect()
+    chains.chain(sets).chain([banned(&config.table, &[]), silence(config)]).collect()
 }
 
 /// Adds blocks to the kernel sets, each with the time left to it, if it has an end.
@@ -206,6 +218,8 @@ fn elements(config: &Config) -> String {
         element("protected6", &list(config.protect.v6())),
         element("dark4", &list(config.dark.v4())),
         element("dark6", &list(config.dark.v6())),
+        element("tcp_decoys", &config.decoy.tcp.to_string()),
+        element("udp_decoys", &config.decoy.udp.to_string()),
         element("tcp_watched", &config.watched_tcp().to_string()),
         element("udp_watched", &config.watched_udp().to_string()),
         element("tcp_triggers", &PortSet::to_string(&config.trigger.tcp)),

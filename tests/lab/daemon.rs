@@ -62,6 +62,13 @@ impl<'lab> Daemon<'lab> {
         Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
     }
 
+    /// The same, started where a process may open so many files.
+    pub(crate) fn launch_with_files(namespace: &'lab Namespace, files: u32, config: &str) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={files}:{files}")).arg(binary());
+        Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
+    }
+
     fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
         let config = fs::read_to_string(&file.0).expect("read the configuration");
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
@@ -160,6 +167,14 @@ impl<'lab> Daemon<'lab> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its memory use");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    /// What the kernel says of the thread of that name.
+    pub(crate) fn thread_status(&self, name: &str) -> String {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).expect("its status");
+        let mut all = threads.map(|thread| status(thread.expect("a thread")));
+        all.find(|status| status.starts_with(&format!("Name:\t{name}\n"))).expect("a thread of that name")
     }
 
     /// Processor time of all its threads, in nanoseconds.

@@ -29,10 +29,12 @@ fn an_nmap_scan_over_ipv6_blocks_its_source() {
     assert!(daemon.blocks("fd00:1::"));
 }
 
-fn nmap(lab: &Lab, arguments: &[&str]) {
+/// Scans from the attacker, and returns what nmap found.
+pub(crate) fn nmap(lab: &Lab, arguments: &[&str]) -> String {
     let mut nmap = Command::new("nmap");
     nmap.args(["-n", "-Pn", "--disable-arp-ping", "--send-ip", "-e", "lan"]);
     nmap.args(["--max-retries", "0", "--max-rtt-timeout", "300ms", "--host-timeout", "60s"]);
     let (done, output) = lab.attacker.feed(nmap.args(arguments), "");
     assert!(done, "nmap failed: {output}");
+    output
 }

@@ -25,6 +25,13 @@ pub(super) fn clear(config: &Config, listing: &str) -> Result<(String, String), 
     Ok((clear, ruleset::blocks(table, &blocks)))
 }
 
+/// What takes the rules out of chains that an earlier config needed, and this one does not: the chains themselves stay, for with a base chain
+/// the kernel would drop what waits in any queue.
+pub(super) fn retire(config: &Config, listing: &str) -> String {
+    let needless = config.decoy.is_none() && listing.lines().any(|line| line.trim() == "chain decoy {");
+    if needless { ruleset::flush_decoys(&config.table) } else { String::new() }
+}
+
 /// The lines of one set's definition.
 fn definition<'a>(listing: &'a str, set: &str) -> Option<Vec<&'a str>> {
     let head = format!("set {set} {{");
@@ -47,5 +54,15 @@ mod tests {
         assert!(!fits(&listing.replacen("\t\tcounter\n", "", 1), &config));
         assert!(!fits(&listing.replacen("size 196608", "size 1966080", 1), &config));
         assert!(!fits(&listing.replace("block6net", "other"), &config));
+    }
+
+    #[test]
+    fn chains_of_decoys_are_emptied_where_there_are_no_decoys_any_more() {
+        let (with, without) = ("\tchain decoy {\n\t\tiif lo return\n\t}\n", "\tchain decoyed {\n\t}\n");
+        let mut config = Config::default();
+        assert!(retire(&config, with).contains("flush chain inet nftrap decoy\n"));
+        assert_eq!(retire(&config, without), "", "nft takes no chain that is not there");
+        config.decoy.tcp = [111].into_iter().collect();
+        assert_eq!(retire(&config, with), "", "they are loaded anew");
     }
 }

@@ -10,6 +10,7 @@ fn host() -> Host {
         exempt: Prefixes::new(&["192.0.2.1/32".parse().unwrap()]),
         listening: vec![Listening { protocol: "tcp", port: 143 }],
         sctp: Sctp::Unknown,
+        decoys: Decoys::default(),
     }
 }
 
@@ -124,4 +125,41 @@ fn loading_the_table_again_keeps_the_operators_blocks_and_the_queues() {
         let flushes = |line: &str| line.starts_with("flush") && line.ends_with(&format!(" {kept}"));
         assert!(text.contains(kept) && !text.lines().any(flushes), "{kept}");
     }
+}
+
+fn with_decoys() -> (Config, Host) {
+    let mut config = Config::default();
+    (config.decoy.tcp, config.decoy.udp) = ([111].into_iter().collect(), [7].into_iter().collect());
+    let host = Host { decoys: Decoys::assumed(&config), ..host() };
+    (config, host)
+}
+
+#[test]
+fn decoys_have_chains_only_where_the_config_names_some() {
+    let (config, host) = with_decoys();
+    let text = table(&config, &host);
+    assert!(text.contains("chain decoy {") && text.contains("tproxy ip to 127.0.0.1:50000"), "{text}");
+    assert!(text.contains("add element inet nftrap tcp_decoys { 111 }"), "{text}");
+    assert!(!text.contains('%'), "{text}");
+    let text = table(&Config::default(), &host);
+    assert!(!text.contains("chain decoy") && !text.contains("@tcp_decoys"), "{text}");
+}
+
+#[test]
+fn observing_drops_nothing_of_what_decoys_are_asked() {
+    let (config, host) = with_decoys();
+    let text = table(&Config { mode: Mode::Observe, ..config }, &host);
+    let dropping = |line: &&str| line.contains(" drop") && !line.trim_start().starts_with('#');
+    assert_eq!(text.lines().find(dropping), None);
+}
+
+#[test]
+fn a_table_that_is_idle_or_whose_daemon_ends_hands_nothing_to_decoys() {
+    let (config, _) = with_decoys();
+    for text in [idle(&config), silence(&config)] {
+        for chain in ["decoy", "decoy_says"] {
+            assert!(text.contains(&format!("flush chain inet nftrap {chain}\n")), "{chain} in {text}");
+        }
+    }
+    assert_eq!(silence(&Config::default()), "", "nft takes no chain that is not there");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use nftrap::config::load::{Services, parse};
 use nftrap::config::{Config, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES};
 use nftrap::detect::prefixes::Prefixes;
-use nftrap::kernel::ruleset::{self, Host, Sctp};
+use nftrap::kernel::ruleset::{self, Decoys, Host, Sctp};
 
 use super::commands_a_terminal;
 
@@ -66,12 +66,14 @@ fn makes_no_rule_of_its_own(config: &Config) {
         ..Config::default()
     };
     plain.trigger.stealth = config.trigger.stealth;
+    plain.decoy = config.decoy.clone();
     let host = Host {
         ephemeral: 32_768..=60_999,
         links: Prefixes::default(),
         exempt: Prefixes::default(),
         listening: Vec::new(),
         sctp: Sctp::Unknown,
+        decoys: Decoys::assumed(config),
     };
     let whole =
         |config: &Config| skeleton(&[ruleset::table(config, &host), ruleset::arm(config)].concat(), &config.table);

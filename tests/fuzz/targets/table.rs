@@ -61,7 +61,11 @@ impl Play {
         };
         let rules = Rules {
             threshold,
-            triggers: Triggers { tcp: [111].into_iter().collect(), udp: [69].into_iter().collect() },
+            triggers: Triggers {
+                tcp: [111].into_iter().collect(),
+                udp: [69].into_iter().collect(),
+                ..Triggers::default()
+            },
             unserved_from: Moment::from_start(feed.span()),
             udp: feed.one_of([Effect::Blocked, Effect::Reported]),
             allow,
