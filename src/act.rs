@@ -36,6 +36,7 @@ mod tests;
 use crate::config::{Act, Command, Config, HostsDeny, Mode};
 use crate::detect::Triggers;
 use crate::detect::prefixes::Prefixes;
+use crate::detect::probe::Protocol;
 use crate::event::{Event, Offence, What};
 use crate::kernel::clock::Clock;
 use actor::Thread;
@@ -57,6 +58,8 @@ pub struct Policy {
     deny: HostsDeny,
     triggers: Triggers,
     mode: Mode,
+    /// What is done about who probes by anything but UDP, and by UDP.
+    acts: (Act, Act),
 }
 
 /// The running actor, for as many as have something for it.
@@ -89,7 +92,8 @@ impl Policy {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let triggers = Triggers::of(config);
-        Self { command: config.command.clone(), deny: config.hosts_deny.clone(), triggers, mode: config.mode }
+        let (command, deny) = (config.command.clone(), config.hosts_deny.clone());
+        Self { command, deny, triggers, mode: config.mode, acts: (config.block.tcp, config.block.udp) }
     }
 
     /// Whether there is anything to do.
@@ -97,6 +101,12 @@ impl Policy {
     pub const fn wants_anything(&self) -> bool {
         let Command { run, block, unblock, .. } = &self.command;
         !(run.is_empty() && block.is_empty() && unblock.is_empty()) || self.deny.line.is_some()
+    }
+
+    /// What is done about an offender that is not blocked.
+    fn act_of_one_let_go(&self, offence: &Offence) -> Act {
+        let act = if offence.probe.protocol == Protocol::Udp { self.acts.1 } else { self.acts.0 };
+        if self.mode == Mode::Enforce && act == Act::Command { Act::Command } else { Act::Observe }
     }
 
     /// A command's words; none, if there is no such command.
@@ -154,8 +164,8 @@ impl Actor {
             }
             What::Unblocked { prefix, .. } | What::Allowed { prefix, .. } => self.tell(Order::Ended(*prefix)),
             What::UnblockedAll { .. } => self.tell(Order::EndedAll),
-            What::WouldBlock(_)
-            | What::NotBlocked { .. }
+            What::WouldBlock(offence) => self.offence(offence, self.policy.load().act_of_one_let_go(offence)),
+            What::NotBlocked { .. }
             | What::Disallowed { .. }
             | What::Reloaded { .. }
             | What::ReloadRefused { .. }

@@ -1,6 +1,13 @@
 //! What `PortSentry` does, row by row, and the test here that shows nftrap doing it, or the words of the README that say why it does not:
 //! see `tests/parity/portsentry.table`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it reads the tests' own files, and ends where it cannot go on"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

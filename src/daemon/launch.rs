@@ -6,16 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 use log::warn;
 
 use super::allow_files::AllowFiles;
 use super::allowed::Allowed;
-use super::answers::Answers;
+use super::answers::{Answers, Order};
 use super::audience::Audience;
 use super::books::Books;
 use super::decoy::Decoys;
 use super::files::Files;
+use super::judge::Judge;
 use super::memory::Memory;
 use super::proof::Proof;
 use super::protection::{Guard, Protection};
@@ -33,6 +34,7 @@ use crate::kernel::facts::knows_group;
 use crate::kernel::nft::{self, NftError};
 use crate::kernel::ruleset;
 use crate::report::chronicle::Chronicle;
+use crate::report::counters::Counters;
 use crate::report::exporter::{self, Exporter};
 use crate::report::logger::with_causes;
 
@@ -67,30 +69,19 @@ impl Daemon {
             Chronicle::start(&config_report, log, &whole.table).map_err(DaemonError::Start)?;
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle, ledger)));
         audience.act_by(&books.config(), &whole.allow, shared.clock);
-        let mut files = Files::default();
-        books.health().no_files = files.open(&config_report, &audience, &[]);
+        let files = open_files(&config_report, &audience, &books);
         let mut counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
         let mut workers = start_workers(opened.workers)?;
         if let Some(judge) = opened.judge {
-            let (proof, contacts) = Proof::new(judge);
-            counters.push(proof.counters());
-            let decoys = Decoys::new(sockets, &whole.decoy, contacts, (&shared, proof.counters()));
-            workers.extend(answer_strangers(decoys, proof)?);
+            let (counted, threads) = answer_strangers(judge, sockets, &whole.decoy, &shared)?;
+            counters.push(counted);
+            workers.extend(threads);
         }
-        let (sender, orders) = bounded(PENDING_ORDERS);
-        let answers = Arc::new(Answers {
-            shared: Arc::clone(&shared),
-            books: Arc::clone(&books),
-            audience: Arc::clone(&audience),
-            counters: counters.clone(),
-            orders: sender,
-        });
-        let (watched, looked_at, counted) = (Arc::clone(&shared), Arc::clone(&books), counters.clone());
-        // It ends by itself, within a beat of all others.
-        drop(spawn("pulse", move || pulse::run(&watched, &looked_at, &counted))?);
+        let (answers, orders) = answers(&shared, &books, &audience, &counters);
+        start_pulse(&shared, &books, &counters)?;
         let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
         let blocks = opened.blocks;
         Ok(Self {
@@ -206,9 +197,48 @@ fn start_workers(workers: Vec<Worker>) -> Result<Vec<JoinHandle<()>>, DaemonErro
     workers.into_iter().enumerate().map(start).collect()
 }
 
-/// Starts the threads behind the decoys.
-fn answer_strangers(decoys: Decoys, proof: Proof) -> Result<[JoinHandle<()>; 2], DaemonError> {
-    Ok([spawn("decoy", move || decoys.run())?, spawn("proof", move || proof.run())?])
+/// Starts the threads behind the decoys; with what they count.
+fn answer_strangers(
+    judge: Judge,
+    sockets: Sockets,
+    decoy: &Decoy,
+    shared: &Arc<Shared>,
+) -> Result<(Arc<Counters>, [JoinHandle<()>; 2]), DaemonError> {
+    let (proof, contacts) = Proof::new(judge);
+    let counters = proof.counters();
+    let decoys = Decoys::new(sockets, decoy, contacts, (shared, Arc::clone(&counters)));
+    Ok((counters, [spawn("decoy", move || decoys.run())?, spawn("proof", move || proof.run())?]))
+}
+
+/// What operators are answered by, and what is asked of the main thread.
+fn answers(
+    shared: &Arc<Shared>,
+    books: &Arc<Books>,
+    audience: &Arc<Audience>,
+    counters: &[Arc<Counters>],
+) -> (Arc<Answers>, Receiver<Order>) {
+    let (sender, orders) = bounded(PENDING_ORDERS);
+    let answers = Answers {
+        shared: Arc::clone(shared),
+        books: Arc::clone(books),
+        audience: Arc::clone(audience),
+        counters: counters.to_vec(),
+        orders: sender,
+    };
+    (Arc::new(answers), orders)
+}
+
+/// Starts the thread that ends by itself, within a beat of all others.
+fn start_pulse(shared: &Arc<Shared>, books: &Arc<Books>, counters: &[Arc<Counters>]) -> Result<(), DaemonError> {
+    let (shared, books, counters) = (Arc::clone(shared), Arc::clone(books), counters.to_vec());
+    spawn("pulse", move || pulse::run(&shared, &books, &counters)).map(drop)
+}
+
+/// The files that the config names; which cannot be had, is noted.
+fn open_files(report: &Report, audience: &Audience, books: &Books) -> Files {
+    let mut files = Files::default();
+    books.health().no_files = files.open(report, audience, &[]);
+    files
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
