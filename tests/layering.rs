@@ -9,6 +9,7 @@ use std::path::Path;
 const PURE: &[&str] = &[
     "packet",
     "kernel/message",
+    "kernel/queue/wire",
     "time",
     "detect",
     "event",
@@ -56,7 +57,7 @@ const EDGES: &[&str] = &[
 
 /// Who may name what, files or whole modules: the crates that reach the kernel, and the C library.
 const ONE_PLACE: &[(&str, &[&str])] = &[
-    ("nfq::", &["kernel/queue.rs"]),
+    ("nfq::", &["kernel/queue.rs", "kernel/queue/plain.rs"]),
     ("mnl::", &["kernel/netlink.rs"]),
     ("nftnl_sys", &["kernel/block_set.rs", "kernel/xt_queue.rs"]),
     ("nftnl::", &["kernel/xt_queue.rs"]),
@@ -65,7 +66,14 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("flate2", &["replay/capture.rs"]),
     (
         "unsafe {",
-        &["kernel/block_set.rs", "kernel/home.rs", "kernel/netlink.rs", "kernel/queue.rs", "kernel/xt_queue.rs"],
+        &[
+            "kernel/block_set.rs",
+            "kernel/home.rs",
+            "kernel/netlink.rs",
+            "kernel/queue/plain.rs",
+            "kernel/queue/socket.rs",
+            "kernel/xt_queue.rs",
+        ],
     ),
     ("io::stdout", &["cli.rs"]),
     ("rusqlite::", &["journal"]),

@@ -144,6 +144,7 @@ fn read(path: &Path) -> Result<Config, Refusal> {
 fn in_force(old: &Config, mut fresh: Config) -> Config {
     fresh.table.clone_from(&old.table);
     (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
+    fresh.queue.reader = old.queue.reader;
     (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
     fresh
 }
@@ -154,6 +155,7 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("table", old.table != fresh.table),
         ("queue.first", old.queue.first != fresh.queue.first),
         ("queue.count", old.queue.count != fresh.queue.count),
+        ("queue.reader", old.queue.reader != fresh.queue.reader),
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
         ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),
@@ -197,7 +199,7 @@ pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
+    use crate::config::{Mode, Reader};
 
     #[test]
     fn a_changed_mode_and_a_shorter_allow_list_are_told() {
@@ -215,10 +217,11 @@ mod tests {
         let mut fresh = Config::default();
         fresh.detect.threshold = 3;
         assert_eq!(waiting(&old, &fresh), Vec::<String>::new());
-        fresh.queue.count = 9;
+        (fresh.queue.count, fresh.queue.reader) = (9, Reader::Plain);
         fresh.table = "other".to_owned();
-        assert_eq!(waiting(&old, &fresh), ["table", "queue.count"]);
+        assert_eq!(waiting(&old, &fresh), ["table", "queue.count", "queue.reader"]);
         let in_force = in_force(&old, fresh);
+        assert_eq!(in_force.queue, old.queue);
         assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
     }
 }

@@ -93,7 +93,8 @@ fn bare_loop(lab: &Lab) -> f64 {
     let stop = AtomicBool::new(false);
     let mut queue = lab.server.run(|| {
         nft::load(&config, &nft::host(&[]), &[]).expect("load the ruleset");
-        let queue = Queue::open(config.queue.first, config.queue.length, QueueFull::Open).expect("open the queue");
+        let queue = Queue::open(config.queue.first, config.queue.length, QueueFull::Open, config.queue.reader)
+            .expect("open the queue");
         nft::arm(&config).expect("arm the ruleset");
         queue
     });
