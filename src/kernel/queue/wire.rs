@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
+use super::super::message::{MESSAGE_HEADER, NUMBER, WORD, messages};
 use super::{COPY_BYTES, Verdict};
 use crate::config::QueueFull;
-use crate::kernel::message::{MESSAGE_HEADER, NUMBER, WORD, messages};
 
 /// netfilter's header behind netlink's own: family, version, and here the queue's number.
 const FAMILY_HEADER: usize = 4;
