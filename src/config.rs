@@ -200,6 +200,17 @@ pub struct Queue {
     pub count: u16,
     /// Packets that wait in one queue at most.
     pub length: u32,
+    /// How they are read.
+    pub reader: Reader,
+}
+
+/// How packets are read from a queue, and verdicts sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// All that wait at once.
+    Batch,
+    /// One by one.
+    Plain,
 }
 
 /// What happens to a packet when we cannot judge it.
@@ -373,7 +384,7 @@ impl Default for Config {
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
             dark: Prefixes::default(),
-            queue: Queue { first: 3100, count: 2, length: 8192 },
+            queue: Queue { first: 3100, count: 2, length: 8192, reader: Reader::Batch },
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
             control: Control { group: None },
             journal: Journal {

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "packet",
     "kernel/message",
     "kernel/fuzzing",
+    "kernel/queue/wire",
     "time",
     "detect",
     "event",
@@ -64,7 +65,7 @@ const EDGES: &[&str] = &[
 
 /// Who may name what, files or whole modules: the crates that reach the kernel, and the C library.
 const ONE_PLACE: &[(&str, &[&str])] = &[
-    ("nfq::", &["kernel/queue.rs"]),
+    ("nfq::", &["kernel/queue.rs", "kernel/queue/plain.rs"]),
     ("mnl::", &["kernel/netlink.rs"]),
     ("nftnl_sys", &["kernel/block_set.rs", "kernel/xt_queue.rs"]),
     ("nftnl::", &["kernel/xt_queue.rs"]),
@@ -73,7 +74,14 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("flate2", &["replay/capture.rs"]),
     (
         "unsafe {",
-        &["kernel/block_set.rs", "kernel/home.rs", "kernel/netlink.rs", "kernel/queue.rs", "kernel/xt_queue.rs"],
+        &[
+            "kernel/block_set.rs",
+            "kernel/home.rs",
+            "kernel/netlink.rs",
+            "kernel/queue/plain.rs",
+            "kernel/queue/socket.rs",
+            "kernel/xt_queue.rs",
+        ],
     ),
     ("io::stdout", &["cli.rs"]),
     ("rusqlite::", &["journal"]),

@@ -83,6 +83,8 @@ mod operator_rights;
 mod operator_unblock;
 #[path = "namespaces/probes.rs"]
 mod probes;
+#[path = "namespaces/readers.rs"]
+mod readers;
 #[path = "namespaces/rights.rs"]
 mod rights;
 #[path = "namespaces/sources.rs"]

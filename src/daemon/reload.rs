@@ -147,6 +147,7 @@ fn read(path: &Path) -> Result<Config, Refusal> {
 fn in_force(old: &Config, mut fresh: Config) -> Config {
     fresh.table.clone_from(&old.table);
     (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
+    fresh.queue.reader = old.queue.reader;
     fresh.decoy = old.decoy.clone();
     (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
     fresh
@@ -158,6 +159,7 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("table", old.table != fresh.table),
         ("queue.first", old.queue.first != fresh.queue.first),
         ("queue.count", old.queue.count != fresh.queue.count),
+        ("queue.reader", old.queue.reader != fresh.queue.reader),
         ("decoy", old.decoy != fresh.decoy),
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
@@ -206,7 +208,7 @@ pub(super) fn tell_systemd(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LogFormat, Mode, Report};
+    use crate::config::{LogFormat, Mode, Reader, Report};
 
     #[test]
     fn a_changed_mode_and_a_shorter_allow_list_are_told() {
@@ -224,14 +226,15 @@ mod tests {
         let mut fresh = Config::default();
         fresh.detect.threshold = 3;
         assert_eq!(waiting(&old, &fresh), Vec::<String>::new());
-        fresh.queue.count = 9;
+        (fresh.queue.count, fresh.queue.reader) = (9, Reader::Plain);
         fresh.table = "other".to_owned();
         fresh.report = Report { log: LogFormat::Json, resolve: true, blocked: Some("/b".into()), ..old.report.clone() };
         fresh.decoy.banner = "220 ready".to_owned();
-        let expected = ["table", "queue.count", "decoy", "report.log", "report.blocked", "report.resolve"];
+        let expected =
+            ["table", "queue.count", "queue.reader", "decoy", "report.log", "report.blocked", "report.resolve"];
         assert_eq!(waiting(&old, &fresh), expected);
         let in_force = in_force(&old, fresh);
-        assert_eq!(in_force.decoy, old.decoy);
+        assert_eq!((&in_force.decoy, in_force.queue), (&old.decoy, old.queue));
         assert_eq!((in_force.queue.count, in_force.table.as_str(), in_force.detect.threshold), (2, "nftrap", 3));
     }
 }

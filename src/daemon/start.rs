@@ -18,7 +18,7 @@ use super::reload::tell_systemd;
 use super::status::{method_name, mode_name};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
@@ -125,7 +125,7 @@ pub(super) fn open_workers(
     shared.policy.store(Arc::new(Policy { blocks_per_worker, ..Policy::clone(&shared.policy.load()) }));
     let mut workers = Vec::new();
     for number in queue_numbers(config) {
-        let queue = Queue::open(number, config.queue.length, config.fail_mode().queue_full)?;
+        let queue = open_queue(number, config)?;
         let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
         workers.push(Worker::new(queue, Judge::new(blocks, shared, facts.clone())));
     }
@@ -140,6 +140,18 @@ pub(super) fn open_workers(
     adopt(blocks, own.collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
     Ok(Opened { workers, judge, blocks: count, room })
+}
+
+/// A queue, read as the config says; one by one, where the other way cannot be had: a slower guard is better than none.
+fn open_queue(number: u16, config: &Config) -> Result<Queue, QueueError> {
+    let (length, when_full) = (config.queue.length, config.fail_mode().queue_full);
+    match (Queue::open(number, length, when_full, config.queue.reader), config.queue.reader) {
+        (Err(QueueError::Open { source, .. }), Reader::Batch) => {
+            warn!(number, error:% = source; "cannot read a queue in batches: packets are read one by one");
+            Queue::open(number, length, when_full, Reader::Plain)
+        }
+        (opened, Reader::Batch | Reader::Plain) => opened,
+    }
 }
 
 /// What was found in the kernel, each once, and what we have just put there. The kernel spreads a hash set anew, later, when it has grown:

@@ -4,12 +4,12 @@
 use super::netlink::narrow;
 
 /// What every attribute and message is padded to.
-const WORD: usize = 4;
-const MESSAGE_HEADER: usize = 16;
+pub(super) const WORD: usize = 4;
+pub(super) const MESSAGE_HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
 const FAMILY_HEADER: usize = 4;
 /// The upper two bits of an attribute's number say how it is written, and older kernels do not set them.
-const NUMBER: u16 = 0x3fff;
+pub(super) const NUMBER: u16 = 0x3fff;
 const NESTED: u16 = 0x8000;
 const FAMILY_INET: u8 = 1;
 const FAMILY_NONE: u8 = 0;

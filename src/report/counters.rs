@@ -33,9 +33,10 @@ pub struct Counters {
     pub facts_lost: AtomicU64,
     /// How often it looked for a packet: it turns over as long as this grows.
     pub turns: AtomicU64,
-    /// From a packet's receipt to its verdict.
+    /// From a packet's receipt to its verdict; of packets that are read at once, from the batch's receipt to the moment the kernel has their
+    /// verdicts.
     pub verdict_time: Histogram,
-    /// From a packet's receipt to its source's block in the kernel.
+    /// From the moment a packet is looked at to its source's block in the kernel.
     pub block_time: Histogram,
 }
 

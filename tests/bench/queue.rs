@@ -5,6 +5,7 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
+    clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -16,123 +17,38 @@
 )]
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nftrap::config::{Config, Count, QueueFull};
+use nftrap::config::{Config, Count};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
 use nftrap::detect::table::{Effect, ScanTable, Seeds, Terms, Threshold};
 use nftrap::kernel::block_set::BlockSet;
 use nftrap::kernel::dump::{self, Element};
-use nftrap::kernel::queue::{Queue, Received, Verdict};
 use nftrap::kernel::{nft, ruleset};
 use nftrap::time::Moment;
-use rustix::process::Signal;
-use rustix::time::{ClockId, clock_gettime};
 
 #[path = "../lab/lab.rs"]
 mod lab;
+#[path = "readers.rs"]
+mod readers;
 
-use lab::daemon::Daemon;
-use lab::hosts::{Lab, SERVER, routed};
-use lab::packet::{SYN, tcp};
+use lab::hosts::{Lab, SERVER};
 
-const ROUNDS: usize = 5;
-const PACKETS: u32 = 100_000;
 const BLOCKS: u32 = 20_000;
 const MANY: u32 = 100_000;
 const NOT_COUNTING: &str = "table inet plain { set block4 { type ipv4_addr; flags timeout; size 196608; }; }";
-/// Judged and let go, packet after packet: one place is never enough for this threshold.
-const LETTING_GO: &str = "[detect]\nthreshold = 7\n[queue]\ncount = 1\nlength = 65536\n";
-/// What is let go ends here, so that no answer to it is counted.
-const SINK: &str = "table inet sink { chain i { type filter hook input priority 0; tcp dport 111 drop; }; }";
 
 fn main() {
     let Some(lab) = Lab::on_one_link() else { return };
-    lab.server.nft_load(SINK);
-    queued_packets(&lab);
+    readers::queued_packets(&lab);
+    if std::env::args().any(|word| word == "packets") {
+        return;
+    }
     block_additions(&lab);
     many_blocks(&lab);
     scan_table();
-}
-
-/// Processor time for each packet that is queued and accepted: nftrap, and a loop that only receives and accepts.
-fn queued_packets(lab: &Lab) {
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        bare.push(bare_loop(lab));
-        ours.push(daemon(lab));
-    }
-    let (ours, bare) = (median(ours), median(bare));
-    println!(
-        "cpu per queued packet    nftrap {ours:6.0} ns   recv+verdict loop {bare:6.0} ns   ratio {:.2}",
-        ours / bare
-    );
-}
-
-fn daemon(lab: &Lab) -> f64 {
-    let mut daemon = Daemon::start(&lab.server, LETTING_GO);
-    let before = daemon.cpu_ns();
-    flood(lab);
-    while lab.server.queue_counts().0 > 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let spent = daemon.cpu_ns() - before;
-    daemon.end(Signal::TERM);
-    let counters = daemon.wait_for_line("counters");
-    let judged = counters.split("packets=").nth(1).and_then(|rest| rest.split(' ').next()).expect("packets=");
-    spent as f64 / judged.parse::<f64>().expect("a number")
-}
-
-/// The same queue settings, the same rule, and nothing but a receive and a verdict.
-fn bare_loop(lab: &Lab) -> f64 {
-    let mut config = Config::default();
-    (config.queue.count, config.queue.length) = (1, 65_536);
-    let stop = AtomicBool::new(false);
-    let mut queue = lab.server.run(|| {
-        nft::load(&config, &nft::host(&[]), &[]).expect("load the ruleset");
-        let queue = Queue::open(config.queue.first, config.queue.length, QueueFull::Open).expect("open the queue");
-        nft::arm(&config).expect("arm the ruleset");
-        queue
-    });
-    std::thread::scope(|scope| {
-        let consumer = scope.spawn(|| accept_all(&mut queue, &stop));
-        flood(lab);
-        stop.store(true, Ordering::Relaxed);
-        consumer.join().expect("the consumer")
-    })
-}
-
-/// Until told to stop and nothing waits any more; the processor time of each packet.
-fn accept_all(queue: &mut Queue, stop: &AtomicBool) -> f64 {
-    let (mut packets, start) = (0_u32, thread_ns());
-    loop {
-        match queue.receive() {
-            Received::Packet(message) => {
-                packets += 1;
-                queue.verdict(message, Verdict::Accept).expect("a verdict");
-            }
-            Received::Nothing | Received::Flushed | Received::Failed(_) if stop.load(Ordering::Relaxed) => break,
-            Received::Nothing | Received::Flushed | Received::Failed(_) => {}
-        }
-    }
-    (thread_ns() - start) / f64::from(packets)
-}
-
-fn flood(lab: &Lab) {
-    let packet = tcp((routed(9), 40_000), (SERVER, 111), SYN);
-    for _ in 0..PACKETS {
-        while lab.wire.try_send(&packet).is_err() {
-            std::thread::yield_now();
-        }
-    }
-}
-
-fn thread_ns() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
 /// From the decision to the moment the kernel has the block, in a set that holds many already; `nft` for comparison.

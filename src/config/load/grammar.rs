@@ -18,7 +18,7 @@ use super::together::Spans;
 use super::value::{Grain, choice, duration, duration_or_none, expected, number, switch, table};
 use crate::config::{
     Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
-    Sensitivity,
+    Reader as QueueReader, Sensitivity,
 };
 use crate::detect::prefixes::Prefixes;
 
@@ -34,7 +34,7 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("hosts_deny", &["line", "file"]),
     ("allow", &["sources", "automatic"]),
     ("protect", &["destinations", "dark"]),
-    ("queue", &["first", "count", "length"]),
+    ("queue", &["first", "count", "length", "reader"]),
     ("fail", &["queue_full", "no_daemon"]),
     ("control", &["group"]),
     ("journal", &["file", "keep", "max_mib"]),
@@ -76,6 +76,7 @@ const SENSITIVITY: [(&str, Sensitivity); 3] =
 const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
 const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
+const READERS: [(&str, QueueReader); 2] = [("batch", QueueReader::Batch), ("plain", QueueReader::Plain)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
 
@@ -168,6 +169,7 @@ impl<'a> Reader<'a> {
                 source.set(&mut queue.count, v, number(v, 1..=MAX_QUEUES));
             }
             ("queue", "length") => source.set(&mut queue.length, v, number(v, QUEUE_LENGTH)),
+            ("queue", "reader") => source.set(&mut queue.reader, v, choice(v, READERS)),
             ("fail", "queue_full") => source.set(&mut fail.queue_full, v, choice(v, QUEUE_FULL)),
             ("control", "group") => source.set(&mut config.control.group, v, group(v)),
             ("journal", "file") => source.set(&mut config.journal.file, v, journal_file(v)),

@@ -10,7 +10,7 @@ use std::{env, fs, process};
 
 use super::grammar::KEYS;
 use super::*;
-use crate::config::{Act, Count, LogFormat, Mode, NoDaemon, OnExit, QueueFull};
+use crate::config::{Act, Count, LogFormat, Mode, NoDaemon, OnExit, QueueFull, Reader};
 
 mod refusals;
 
@@ -72,7 +72,7 @@ fn every_key_sets_what_it_names() {
         command = { run = ["/bin/a", "$TARGET$"], first = true, block = ["/bin/b"], unblock = ["/bin/c"], timeout = "1m", at_once = 64 }
         hosts_deny = { line = "ALL: $TARGET$ : DENY", file = "/srv/deny" }
         report = { log = "portsentry", history = "/srv/history", blocked = "/srv/blocked", resolve = true }
-        queue = { first = 65504, count = 32, length = 65536 }
+        queue = { first = 65504, count = 32, length = 65536, reader = "plain" }
         fail = { queue_full = "closed", no_daemon = "drop" }
     "#;
     let config = parsed(text).unwrap();
@@ -97,7 +97,8 @@ fn every_key_sets_what_it_names() {
     assert_eq!((report.log, report.resolve), (LogFormat::PortSentry, true));
     let files = (report.history.as_deref(), report.blocked.as_deref());
     assert_eq!(files, (Some(Path::new("/srv/history")), Some(Path::new("/srv/blocked"))));
-    assert_eq!((config.queue.first, config.queue.count, config.queue.length), (65_504, 32, 65_536));
+    let queue = config.queue;
+    assert_eq!((queue.first, queue.count, queue.length, queue.reader), (65_504, 32, 65_536, Reader::Plain));
     assert_eq!((config.fail.queue_full, config.fail.no_daemon), (QueueFull::Closed, NoDaemon::Drop));
 }
 
