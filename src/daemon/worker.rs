@@ -121,7 +121,8 @@ impl Worker {
         match sent {
             Ok(0) => {}
             Ok(sent) => {
-                self.judge.counters.verdict_time.note_all(*sent, self.judge.shared.clock.now().since(self.came))
+                let Judge { counters, shared, .. } = &self.judge;
+                counters.verdict_time.note_all(*sent, shared.clock.now().since(self.came));
             }
             Err(_) => count(&self.judge.counters.lost),
         }

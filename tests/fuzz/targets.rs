@@ -13,6 +13,8 @@ mod doctor;
 mod event;
 #[path = "targets/feed.rs"]
 mod feed;
+#[path = "targets/import.rs"]
+mod import;
 #[path = "targets/metrics.rs"]
 mod metrics;
 #[path = "targets/netlink.rs"]
@@ -26,12 +28,13 @@ mod table;
 pub(super) type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus.
-pub(super) const ALL: [(&str, Target); 9] = [
+pub(super) const ALL: [(&str, Target); 10] = [
     ("capture", capture::target),
     ("config", config::target),
     ("control", control::target),
     ("doctor", doctor::target),
     ("event", event::target),
+    ("import", import::target),
     ("metrics", metrics::target),
     ("netlink", netlink::target),
     ("packet", packet::target),

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
 use crate::lab::desk::Desk;
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, routed6};
-use crate::lab::packet::{SYN, tcp};
+use crate::lab::packet::{SYN, tcp, udp};
 use crate::lab::patience::wait_until;
 
 /// A desk whose commands leave a line each in one file.
@@ -84,6 +84,21 @@ fn nothing_is_run_about_who_is_only_observed() {
     noted.desk.reload(&noted.config);
     lab.probe(routed(3), SERVER, 111);
     assert_eq!(noted.wait_for(2), ["block 10.1.0.3 111 stcp", "run 10.1.0.3 111 stcp"]);
+}
+
+#[test]
+fn who_is_to_be_reported_by_a_command_is_not_blocked_and_the_command_is_run() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let noted = Noted::at(&lab, "[block]\ntcp = \"command\"\nudp = \"observe\"\n");
+    let daemon = noted.start();
+    lab.wire.send(&udp((routed(2), 4000), (SERVER, 69), b"?"));
+    daemon.wait_for_line("would block source=10.1.0.2 ");
+    lab.probe(routed(3), SERVER, 111);
+    assert_eq!(noted.wait_for(1), ["run 10.1.0.3 111 stcp"]);
+    lab.probe(routed(3), SERVER, 143);
+    lab.probe(routed(4), SERVER, 111);
+    assert_eq!(noted.wait_for(2), ["run 10.1.0.3 111 stcp", "run 10.1.0.4 111 stcp"]);
+    assert!(!daemon.blocks("10.1.0.3") && !daemon.blocks("10.1.0.4"));
 }
 
 #[test]

@@ -171,13 +171,6 @@ impl<'a> Reader<'a> {
             ("queue", "length") => source.set(&mut queue.length, v, number(v, QUEUE_LENGTH)),
             ("queue", "reader") => source.set(&mut queue.reader, v, choice(v, READERS)),
             ("fail", "queue_full") => source.set(&mut fail.queue_full, v, choice(v, QUEUE_FULL)),
-            ("control", "group") => source.set(&mut config.control.group, v, group(v)),
-            ("journal", "file") => source.set(&mut config.journal.file, v, journal_file(v)),
-            ("journal", "keep") => source.set(&mut config.journal.keep, v, duration(v, MAX_KEEP, Grain::Any)),
-            ("journal", "max_mib") => {
-                let mebibytes = number(v, MAX_MIB);
-                source.set(&mut config.journal.max_bytes, v, mebibytes.map(|size| size << 20));
-            }
             ("fail", "no_daemon") => source.set(&mut fail.no_daemon, v, choice(v, NO_DAEMON)),
             _ => self.read_action(section, key, value),
         }
@@ -186,7 +179,7 @@ impl<'a> Reader<'a> {
     /// What is done about an offender, and who is told.
     fn read_action(&mut self, section: &str, key: &Spanned<DeString<'_>>, v: &Value<'_>) {
         let (config, source) = (&mut self.config, &mut self.source);
-        let Config { block, decoy, command: commands, hosts_deny, report, .. } = config;
+        let Config { block, decoy, command: commands, hosts_deny, control, journal, report, .. } = config;
         match (section, key.get_ref().as_ref()) {
             ("block", "tcp") => source.set(&mut block.tcp, v, choice(v, ACTS)),
             ("block", "udp") => source.set(&mut block.udp, v, choice(v, ACTS)),
@@ -216,6 +209,13 @@ impl<'a> Reader<'a> {
             ("command", "at_once") => source.set(&mut commands.at_once, v, number(v, MAX_AT_ONCE)),
             ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
             ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
+            ("control", "group") => source.set(&mut control.group, v, group(v)),
+            ("journal", "file") => source.set(&mut journal.file, v, journal_file(v)),
+            ("journal", "keep") => source.set(&mut journal.keep, v, duration(v, MAX_KEEP, Grain::Any)),
+            ("journal", "max_mib") => {
+                let mebibytes = number(v, MAX_MIB);
+                source.set(&mut journal.max_bytes, v, mebibytes.map(|size| size << 20));
+            }
             ("report", "log") => source.set(&mut report.log, v, choice(v, LogFormat::ALL)),
             ("report", "history") => {
                 self.spans.line_file = Some(v.span());
