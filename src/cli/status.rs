@@ -114,7 +114,8 @@ fn verdict(status: &Status, output: Output) -> String {
 
 /// What an operator can act on.
 fn troubles(status: &Status) -> Vec<String> {
-    let mut found = Vec::new();
+    // What the config wants and cannot be had: files, metrics, decoys, lines for TCP wrappers.
+    let mut found = status.untold.clone();
     if let Some(problem) = status.journal.as_ref().and_then(|journal| journal.problem.as_ref()) {
         found.push(format!("journal: {problem}"));
     }

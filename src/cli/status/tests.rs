@@ -70,8 +70,10 @@ fn the_first_line_says_what_is_wrong_and_the_next_what_needs_a_look() {
     sick.queues = vec![Queue { number: 3100, waiting: 8192, overrun: 40, unsent: 2 }];
     sick.sources = sick.max_sources;
     sick.journal.as_mut().unwrap().problem = Some("the disk is full\nfree some".into());
+    sick.untold = vec!["no decoy answers: no right".into()];
     let expected = "\
 NOT PROTECTING: table inet nftrap is gone\u{fffd}
+! no decoy answers: no right
 ! journal: the disk is full\u{fffd}free some
 ! queue 3100 was full for 42 packets: raise `length` in [queue]
 ! 3: the kernel refused so many blocks; the log says why
