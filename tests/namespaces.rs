@@ -53,6 +53,8 @@ mod gateway;
 mod honest;
 #[path = "namespaces/hosts_deny.rs"]
 mod hosts_deny;
+#[path = "namespaces/import.rs"]
+mod import;
 #[path = "namespaces/journal.rs"]
 mod journal;
 #[path = "namespaces/kernel_sets.rs"]
