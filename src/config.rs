@@ -339,6 +339,19 @@ impl Config {
         self.journal_file().map(|journal| journal.with_extension("acted"))
     }
 
+    /// The file beside the journal that keeps which ports were served lately.
+    #[must_use]
+    pub fn served_file(&self) -> Option<PathBuf> {
+        self.journal_file().map(|journal| journal.with_extension("served"))
+    }
+
+    /// Whether anybody is blocked at all: not while only observing, nor where either protocol's offenders are let go.
+    #[must_use]
+    pub fn mode_in_effect(&self) -> Mode {
+        let nobody = self.block.tcp != Act::Block && self.block.udp != Act::Block;
+        if nobody { Mode::Observe } else { self.mode }
+    }
+
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
     #[must_use]
     pub const fn fail_mode(&self) -> Fail {

@@ -51,6 +51,7 @@ mod proof;
 mod protection;
 mod pulse;
 mod reload;
+mod served;
 mod start;
 mod status;
 mod worker;
@@ -172,6 +173,7 @@ struct Daemon {
     keeper: Option<Keeper>,
     files: Files,
     allow_files: AllowFiles,
+    served: served::Served,
     chronicler: Option<Chronicler>,
     /// Ends when it is dropped.
     _exporter: Option<Exporter>,
@@ -196,6 +198,7 @@ impl Daemon {
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(DaemonError::WorkerEnded);
             }
+            self.release_held();
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
                 self.protect();
             }
@@ -221,14 +224,20 @@ impl Daemon {
     fn quietly<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
         self.shared.hold.begin();
         let done = act(self);
+        self.shared.hold.end();
+        self.release_held();
+        done
+    }
+
+    /// Has the kernel block those who were kept back. A worker that looked just before the end may have put one more in.
+    fn release_held(&mut self) {
         let (now, Self { shared, set, .. }) = (self.shared.clock.now(), self);
-        shared.hold.end(|(source, until)| {
+        shared.hold.release(|(source, until)| {
             // An operator may have let it go meanwhile. What the kernel does not take is tried again with the next probe.
             if shared.table.blocked_until(now, source) == Some(until) && set.add(&source, until.since(now)).is_err() {
                 shared.table.unblock(source);
             }
         });
-        done
     }
 
     fn listen_again(&self, instance: &mut Instance) -> Result<(), DaemonError> {

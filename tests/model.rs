@@ -16,7 +16,8 @@ use nftrap::time::Moment;
 #[derive(Default)]
 struct Model {
     /// By source and place: how heavy at most, and when last.
-    contacts: HashMap<(Source, Contact), (f64, u64)>,
+    /// And whether who made it is reported only.
+    contacts: HashMap<(Source, Contact), (f64, u64, bool)>,
     blocks: HashMap<Source, Block>,
     /// Packets of full weight in a row, and when a source was last seen.
     packets: HashMap<Source, u8>,
@@ -46,7 +47,7 @@ impl Model {
         let last_seen = self.seen.insert(source, second);
         let current = self.blocks.get(&source).copied().filter(|block| block.until > second);
         if let Some(block) = current.filter(|block| !block.reported) {
-            if second - block.set <= rule.settle.as_secs() {
+            if second - block.set <= rule.settle.as_secs() || rule.effect == Effect::Reported {
                 return Standing::Blocked(at(block.until));
             }
             return match weight {
@@ -69,13 +70,18 @@ impl Model {
         }
         let enough = rule.count == Count::Packets && weight == Weight::Full && *packets >= rule.contacts;
         let packets = *packets;
-        let (sum, hits, novelty) = self.count(second, source, (contact, share_of(weight, rule)), oldest);
+        let counted = (contact, share_of(weight, rule), rule.effect == Effect::Reported);
+        let (sum, hits, novelty) = self.count(second, source, counted, oldest);
         if sum < 0.999 && !enough {
             return Standing::Watched(hits, novelty);
         }
         let recent = |block: &&Block| second.saturating_sub(block.until) <= rule.block.memory.as_secs();
         let next = |block: &Block| if current.is_some() { block.repeat } else { block.repeat.saturating_add(1) };
         let repeat = self.blocks.get(&source).filter(recent).map_or(1, next);
+        if rule.effect == Effect::Reported {
+            self.packets.insert(source, 0);
+            self.contacts.retain(|(who, _), (_, _, only)| *who != source || !*only);
+        }
         self.block(second, source, (if enough { packets } else { hits }, repeat), rule)
     }
 
@@ -83,16 +89,17 @@ impl Model {
         &mut self,
         second: u64,
         source: Source,
-        (contact, share): (Contact, f64),
+        (contact, share, reported): (Contact, f64, bool),
         oldest: u64,
     ) -> (f64, u8, Novelty) {
-        self.contacts.retain(|(who, _), (_, last)| *who != source || *last >= oldest);
+        self.contacts.retain(|(who, _), (_, last, _)| *who != source || *last >= oldest);
         let known = self.contacts.contains_key(&(source, contact));
-        let entry = self.contacts.entry((source, contact)).or_insert((0.0, 0));
+        let entry = self.contacts.entry((source, contact)).or_insert((0.0, 0, false));
         // Asked for in different ways, it weighs as the worst of them.
-        *entry = (entry.0.max(share), second);
-        let counting = self.contacts.iter().filter(|((who, _), _)| *who == source);
-        let (sum, hits) = counting.fold((0.0, 0), |(sum, hits), (_, (share, _))| (sum + share, hits + 1));
+        *entry = (entry.0.max(share), second, reported);
+        // What may be forged helps to report, and to nothing else.
+        let counting = self.contacts.iter().filter(|((who, _), (_, _, only))| *who == source && (reported || !only));
+        let (sum, hits) = counting.fold((0.0, 0), |(sum, hits), (_, (share, ..))| (sum + share, hits + 1));
         (sum, hits, if known { Novelty::Again } else { Novelty::First })
     }
 
@@ -138,11 +145,13 @@ impl Dice {
 fn the_table_agrees_with_a_model_that_forgets_nothing() {
     for round in 0..60 {
         let mut dice = Dice(round);
+        // Contacts that are reported only take room from the others.
+        let most = if round % 2 == 0 { 3 } else { 7 };
         let rule = Threshold {
             count: if round % 3 == 0 { Count::Packets } else { Count::Places },
             effect: Effect::Blocked,
-            contacts: u8::try_from(1 + dice.below(7)).unwrap(),
-            unserved: u8::try_from(1 + dice.below(7)).unwrap(),
+            contacts: u8::try_from(1 + dice.below(most)).unwrap(),
+            unserved: u8::try_from(1 + dice.below(most)).unwrap(),
             window: Duration::from_secs(1 + dice.below(600)),
             block: Terms {
                 first: Duration::from_secs(1 + dice.below(300)),

@@ -101,6 +101,8 @@ impl Daemon {
             daemon.shared.policy.store(Arc::new(policy));
             Ok(daemon.free(allow))
         })?;
+        self.catch_up();
+        self.audience.act_by(&self.books.config(), allow, self.shared.clock);
         let (new, gone) = (beyond(allow, &old.rules.allow), beyond(&old.rules.allow, allow));
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         info!(files = files.join(",").as_str(), new, gone, freed; "took up a changed allow list");
@@ -111,11 +113,14 @@ impl Daemon {
 /// The config's list, if one of its files has changed.
 fn list_of_config(config: &Config, changed: &[PathBuf]) -> Option<Result<Prefixes, String>> {
     let sources = &config.allow_sources;
-    sources
-        .files
-        .iter()
-        .any(|file| changed.contains(file))
-        .then(|| load::allow_again(sources).map_err(|problems| problems.to_string()))
+    let mut ours = sources.files.iter().filter(|file| changed.contains(file)).peekable();
+    ours.peek()?;
+    // Somebody's disk is full, or somebody has just begun to write: a list that is gone is to be said on purpose.
+    let emptied = ours.find(|file| fs::metadata(file).is_ok_and(|found| found.len() == 0));
+    Some(match emptied {
+        Some(file) => Err(format!("{} is empty: if that is meant, `nftrap reload`", file.display())),
+        None => load::allow_again(sources).map_err(|problems| problems.to_string()),
+    })
 }
 
 /// The list of those whom operators allowed, if their file has changed.

@@ -131,7 +131,7 @@ impl Allowed {
         })?;
         let (text, _) = read_all(file)?;
         let text = with_line(&text, prefix, entry);
-        write(file, &text).map_err(|error| {
+        replace(file, &text).map_err(|error| {
             Refusal::new(format!("cannot write {}: {error}", file.display()), "nothing was changed; check the folder")
         })?;
         Ok(parse(&text).0)
@@ -202,8 +202,10 @@ fn read(file: &Path) -> io::Result<String> {
 }
 
 /// Another file in its place, whole or not at all; never through a link that somebody put there.
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    let fresh = file.with_extension("allow.new");
+pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let mut fresh = file.to_owned().into_os_string();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

@@ -50,11 +50,9 @@ impl Hold {
         self.at_once.store(AT_ONCE, Ordering::Release);
     }
 
-    /// No longer; what was kept back goes to the kernel by `set`. A worker that looked just before may put one more in: it is taken at
-    /// the next call.
-    pub(super) fn end(&self, set: impl FnMut((Source, Moment))) {
+    /// No longer. What was kept back is to be released; a worker that looked just before may put one more in.
+    pub(super) fn end(&self) {
         self.at_once.store(OFF, Ordering::Release);
-        self.release(set);
     }
 
     /// What was kept back and is not any more.
@@ -78,7 +76,8 @@ mod tests {
         assert_eq!((kept.len(), kept[0]), (ROOM, AT_ONCE));
         assert!(!hold.waits(source(1), until), "there is no room");
         let mut set = Vec::new();
-        hold.end(|(source, _)| set.push(source));
+        hold.end();
+        hold.release(|(source, _)| set.push(source));
         assert_eq!((set.len(), set[0]), (ROOM, source(AT_ONCE)));
         assert!(!hold.keeps(source(1), until) && !hold.waits(source(1), until));
         hold.release(|_| panic!("nothing is left"));

@@ -23,7 +23,7 @@ use super::protection::{Guard, Protection};
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
-use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
+use super::{Daemon, DaemonError, memory, numbers, orders, pulse, served};
 use crate::config::{Config, Decoy, LogFormat, Report};
 use crate::control::server;
 use crate::event::What;
@@ -80,6 +80,7 @@ impl Daemon {
             counters.push(counted);
             workers.extend(threads);
         }
+        let served = served::Served::at(whole.served_file());
         let (answers, orders) = answers(&shared, &books, &audience, &counters);
         start_pulse(&shared, &books, &counters)?;
         let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
@@ -87,6 +88,7 @@ impl Daemon {
         Ok(Self {
             files,
             allow_files,
+            served,
             chronicler,
             _exporter: exporter,
             books,
@@ -113,6 +115,7 @@ impl Daemon {
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole;
         announce(&config, method, self.blocks);
+        self.served.remember(&self.shared.host().listening);
         self.audience.chronicle.active();
         if let Some(problem) = no_group(&config) {
             warn!("{problem}");
@@ -148,7 +151,11 @@ impl Daemon {
 /// `config` is with whom operators allowed.
 pub(super) fn load(config: &Config, shared: &Shared, memory: &mut Memory) -> Result<(), NftError> {
     memory.take_networks(nft::forget_networks(config)?);
-    nft::load(config, &shared.host(), memory.blocks(config.mode))?;
+    let mut host = shared.host();
+    host.listening.extend(served::remembered(config.served_file().as_deref()));
+    host.listening.sort_unstable();
+    host.listening.dedup();
+    nft::load(config, &host, memory.blocks(config.mode))?;
     memory.take_over(&nft::bans(&config.table)?);
     nft::ban(&config.table, &orders::banned(&memory.bans, shared.clock.steady()))
 }

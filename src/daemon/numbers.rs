@@ -25,7 +25,7 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
     });
     Numbers {
         version: env!("CARGO_PKG_VERSION"),
-        mode: config.mode,
+        mode: config.mode_in_effect(),
         table: config.table.clone(),
         since: books.since,
         uptime: now.since_start(),

@@ -140,7 +140,7 @@ impl Daemon {
     }
 
     /// Waits until all is told that workers did so far. A block that the journal had only after its end would stand again after a reboot.
-    fn catch_up(&self) {
+    pub(super) fn catch_up(&self) {
         let (tell, told) = bounded(1);
         if self.abreast.send_timeout(tell, PATIENCE).is_ok() {
             let (Ok(()) | Err(_)) = told.recv_timeout(PATIENCE);

@@ -128,15 +128,23 @@ impl Daemon {
         let known = self.shared.policy.load();
         let found = policy::surroundings(&self.books.config());
         if found != known.surroundings {
+            let exempt = found.exempt.clone();
             self.shared.policy.store(Arc::new(Policy { surroundings: found, ..Policy::clone(&known) }));
             self.refresh();
+            if exempt != known.surroundings.exempt {
+                // The kernel lets them pass; what was done about them elsewhere ends, too.
+                self.audience.act_by(&self.books.config(), &exempt, self.shared.clock);
+            }
         }
     }
 
     /// Tells the kernel of our links, of whom we depend on, and of the ports that are served: their clients are no scanners when they
     /// stop.
     pub(super) fn refresh(&mut self) {
-        let told = self.quietly(|daemon| nft::refresh(&daemon.books.config(), &daemon.shared.host()));
+        let host = self.shared.host();
+        let config = self.books.config();
+        self.served.remember(&host.listening);
+        let told = self.quietly(|_| nft::refresh(&config, &host));
         if let Err(error) = told {
             // Most often because somebody flushed the ruleset: it is put back with this.
             debug!(error:%; "cannot tell the kernel of our surroundings");

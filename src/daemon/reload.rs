@@ -181,7 +181,8 @@ fn reloading() -> Vec<NotifyState<'static>> {
 
 /// What is worth a second look, for it may not have been meant.
 fn notes(old: &Config, fresh: &Config) -> Vec<String> {
-    let mode = (old.mode != fresh.mode).then(|| format!("the mode is {} now", mode_name(fresh.mode)));
+    let mode = (old.mode_in_effect() != fresh.mode_in_effect())
+        .then(|| format!("the mode is {} now", mode_name(fresh.mode_in_effect())));
     let gone = old.allow.nets().filter(|net| !fresh.allow.covers(*net)).count();
     let allow = (gone > 0).then(|| format!("{gone} entries of [allow] are gone"));
     mode.into_iter().chain(allow).collect()

@@ -180,7 +180,7 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared:
 
 /// Says that a probe sent now would be judged: in the log, and to systemd if it asked.
 pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
-    let (queue, mode) = (method_name(method), mode_name(config.mode));
+    let (queue, mode) = (method_name(method), mode_name(config.mode_in_effect()));
     let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
     let numbers = format!("{}-{last}", config.queue.first);
     info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");

@@ -29,7 +29,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         process: std::process::id(),
         since: books.since.to_string(),
         uptime: now.since_start().as_secs(),
-        mode: mode_name(config.mode).to_owned(),
+        mode: mode_name(config.mode_in_effect()).to_owned(),
         table: config.table.clone(),
         config: books.path.as_ref().map(|path| path.display().to_string()),
         protection: health.protection.to_string(),

@@ -18,7 +18,7 @@ use crate::time::Moment;
 
 mod record;
 
-use record::{Bucket, ENOUGH, Look, Record, WAYS, WEIGHT, moment, ticks};
+use record::{Bucket, ENOUGH, Look, MARKS, Record, WAYS, moment, ticks};
 
 /// So many locks that two workers seldom meet at one.
 const SHARDS: usize = 64;
@@ -301,10 +301,10 @@ impl ScanTable {
         buckets.get_mut(at).map(act)
     }
 
-    /// With the weight's bits free.
+    /// With the bits for its weight and what becomes of it free.
     fn fingerprint(&self, contact: &Contact) -> u32 {
         let [a, b, c, d, ..] = self.hasher.hash_one(contact).to_le_bytes();
-        u32::from_le_bytes([a, b, c, d]) & !WEIGHT
+        u32::from_le_bytes([a, b, c, d]) & !MARKS
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn daemon(facts: &Facts, config: &Config) -> Check {
         let finding = format!("process {} says that it guards table inet {}", daemon.process, config.table);
         return Check::unknown("daemon", format!("{finding}, and whether it does cannot be seen"), BE_ROOT);
     }
-    let mode = match config.mode {
+    let mode = match config.mode_in_effect() {
         Mode::Enforce => "",
         Mode::Observe => ", and only observes: nobody is blocked",
     };

@@ -1,10 +1,15 @@
 //! Ports that nobody serves, places where nobody lives, and whom we depend on.
 
+use std::fs;
 use std::net::IpAddr;
 
+use rustix::process::Signal;
+
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::desk::Desk;
 use crate::lab::hosts::{GATEWAY, Lab, SERVER, routed, server};
 use crate::lab::packet::{SYN, other, tcp, udp};
+use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 /// A guest has just been started when a test begins.
@@ -59,6 +64,28 @@ fn clients_of_many_services_that_stop_are_no_scanners() {
     }
     lab.settle(&daemon, SERVER);
     assert_eq!(daemon.lines_with("source=10.1.0.2 "), 0);
+}
+
+#[test]
+fn after_a_reboot_clients_may_come_before_their_service() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, &format!("{ONE_QUEUE}[trigger]\ntcp = [\"1-1023\"]\n"));
+    let service = lab.server.serve(server(80));
+    let served = desk.file.journal().with_extension("served");
+    let mut daemon = desk.start();
+    wait_until("it is noted", || fs::read_to_string(&served).is_ok_and(|text| text.contains("\ntcp 80 ")));
+    daemon.end(Signal::TERM);
+    drop(service);
+    // The kernel forgets all, and so it would with a reboot; what names this boot is not there after one either.
+    lab.server.nft_load("delete table inet nftrap");
+    let text = fs::read_to_string(&served).unwrap();
+    fs::write(&served, text.lines().filter(|line| !line.starts_with("home ")).collect::<Vec<_>>().join("\n")).unwrap();
+    let daemon = desk.start();
+    assert_eq!(lab.attacker.knock(routed(2), server(80)), Answer::Refused);
+    assert_eq!(lab.attacker.knock_briefly(routed(3), server(81)), Answer::Silence);
+    lab.settle(&daemon, SERVER);
+    assert_eq!(daemon.lines_with("blocked source=10.1.0.2 "), 0, "in:\n{}", daemon.log());
+    assert_eq!(daemon.lines_with("blocked source=10.1.0.3 "), 1, "in:\n{}", daemon.log());
 }
 
 #[test]
@@ -119,7 +146,7 @@ fn whom_we_depend_on_is_spared_unless_the_operator_says_otherwise() {
     lab.probe(router, SERVER, 111);
     lab.settle(&daemon, SERVER);
     assert_eq!(daemon.lines_with("source=10.2.0.254 "), 0);
-    daemon.end(rustix::process::Signal::TERM);
+    daemon.end(Signal::TERM);
 
     let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}[allow]\nautomatic = false\n"));
     lab.probe(router, SERVER, 111);

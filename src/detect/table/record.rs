@@ -58,8 +58,12 @@ struct Remembered {
     second: u32,
 }
 
-/// The lowest bits of a fingerprint: room for [`ENOUGH`]. The other 22 tell a source's few contacts from each other.
+/// The lowest bits of a fingerprint: room for [`ENOUGH`], and [`REPORTED`]. The other 21 tell a source's few contacts from each other.
 pub(super) const WEIGHT: u32 = 0x3ff;
+/// Who makes this contact is reported only, for it may be forged: it does not help to have anybody blocked.
+const REPORTED: u32 = 0x400;
+/// What is no part of a contact's own mark.
+pub(super) const MARKS: u32 = WEIGHT | REPORTED;
 
 /// One contact on its way into a record.
 #[derive(Clone, Copy)]
@@ -156,8 +160,9 @@ impl Record {
         self.last_seen = ticks(now);
         if self.blocks(now) {
             let until = moment(self.blocked_until);
+            let may_set_it = rule.effect == Effect::Blocked && now.since(self.set()) > rule.settle;
             return match weight {
-                Weight::Full | Weight::Unserved if now.since(self.set()) > rule.settle => self.offend_again(now, rule),
+                Weight::Full | Weight::Unserved if may_set_it => self.offend_again(now, rule),
                 // What may be a late segment says nothing of the block: conntrack calls it invalid, and the kernel lets it come to us
                 // while the block holds.
                 Weight::Full | Weight::Unserved | Weight::Half | Weight::UnservedHalf => Standing::Blocked(until),
@@ -173,7 +178,7 @@ impl Record {
         }
         let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
         let packets = self.count_packet(weight, silent_since < ticks_of_second(oldest), rule);
-        let Counted { hits, weights, novelty } = self.count(fingerprint, seconds(now), oldest.max(1));
+        let Counted { hits, weights, novelty } = self.count(fingerprint, seconds(now), oldest.max(1), rule.effect);
         match packets {
             Some(packets) if packets >= rule.contacts => self.offend(now, packets, rule),
             Some(_) | None if weights < ENOUGH => Standing::Watched(hits, novelty),
@@ -199,9 +204,14 @@ impl Record {
     }
 
     /// Remembers a contact; so many count since `oldest`, and weigh so much.
-    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32) -> Counted {
-        let novelty = self.remember(fingerprint, second, oldest);
-        let counting = || self.contacts.iter().filter(|contact| contact.second >= oldest);
+    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32, effect: Effect) -> Counted {
+        let (mark, left_out) = match effect {
+            Effect::Blocked => (0, REPORTED),
+            Effect::Reported => (REPORTED, 0),
+        };
+        let novelty = self.remember(fingerprint | mark, second, oldest);
+        let counts = |contact: &&Remembered| contact.second >= oldest && contact.fingerprint & left_out == 0;
+        let counting = || self.contacts.iter().filter(counts);
         let weights = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
         Counted { hits: u8::try_from(counting().count()).unwrap_or(u8::MAX), weights, novelty }
     }
@@ -223,7 +233,10 @@ impl Record {
     fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
         self.set_blocked(now, rule.block.of(self.repeats), self.repeats);
         if rule.effect == Effect::Reported {
-            self.aftermath = aftermath::REPORTED;
+            (self.aftermath, self.packets) = (aftermath::REPORTED, 0);
+            // It has been said, and leaves its room to what counts.
+            let told = self.contacts.iter_mut().filter(|contact| contact.fingerprint & REPORTED != 0);
+            told.for_each(|contact| *contact = Remembered::zeroed());
         }
         Standing::Offender { hits, repeat: self.repeats, until: moment(self.blocked_until) }
     }
@@ -244,10 +257,11 @@ impl Record {
 
     /// Notes a contact in its own place, or over the one made longest ago.
     fn remember(&mut self, fingerprint: u32, second: u32, oldest: u32) -> Novelty {
-        let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !WEIGHT == 0;
+        let same = |known: &&mut Remembered| known.second >= oldest && (known.fingerprint ^ fingerprint) & !MARKS == 0;
         if let Some(known) = self.contacts.iter_mut().find(same) {
             // Asked for in different ways, it weighs as the worst of them; the upper bits are the same.
-            *known = Remembered { fingerprint: known.fingerprint.max(fingerprint), second };
+            let weight = (known.fingerprint & WEIGHT).max(fingerprint & WEIGHT);
+            *known = Remembered { fingerprint: fingerprint & !WEIGHT | weight, second };
             return Novelty::Again;
         }
         if let Some(oldest) = self.contacts.iter_mut().min_by_key(|contact| contact.second) {
