@@ -9,6 +9,7 @@ use crossbeam_channel::bounded;
 
 use super::ask;
 use super::run::config_of;
+use crate::config::Config;
 use crate::control::wire::{Request, Status};
 use crate::doctor::facts::Facts;
 use crate::doctor::{self, Check, Report, State};
@@ -16,7 +17,7 @@ use crate::kernel::facts;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The config file that nftrap runs with; without it, the built-in defaults.
+    /// The config file that nftrap runs with; without it, the one that a running nftrap names, or the built-in defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One JSON object: all checks, and how many are problems, warnings, unknown.
@@ -26,7 +27,9 @@ pub(super) struct Arguments {
 
 /// 0 if there is no problem, whatever the warnings; 1 otherwise.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match config_of(arguments.config.as_deref()) {
+    let running = || status(&Config::default().table)?.config.map(PathBuf::from);
+    let file = arguments.config.clone().or_else(running);
+    let config = match config_of(file.as_deref()) {
         Ok(config) => config,
         Err(problems) => return super::complain(&problems.to_string()),
     };

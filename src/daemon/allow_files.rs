@@ -75,8 +75,10 @@ impl Daemon {
             // Somebody has written meanwhile: it rests later.
             return;
         }
-        let allow = said(allow_now).unwrap_or_else(|| config.allow.clone());
-        let operators = said(operators_now).unwrap_or(operators);
+        let mut bad = Vec::new();
+        let allow = said(allow_now, &mut bad).unwrap_or_else(|| config.allow.clone());
+        let operators = said(operators_now, &mut bad).unwrap_or(operators);
+        self.books.health().bad_lists = bad;
         if let Err(refusal) = self.put_into_force(&operators.with(&allow), &changed) {
             warn!("cannot put a changed allow list into force, and try again: {}", refusal.problem);
             return;
@@ -132,10 +134,15 @@ fn list_of_operators(config: &Config, known: &Allowed, changed: &[PathBuf]) -> O
 }
 
 /// A bad list is said; `changed` is what keeps it from being said again.
-fn said<T>(list: Option<Result<T, String>>) -> Option<T> {
-    list?
-        .inspect_err(|problem| warn!("a changed allow list is not taken up, the old one stays in force: {problem}"))
-        .ok()
+fn said<T>(list: Option<Result<T, String>>, bad: &mut Vec<String>) -> Option<T> {
+    let problem = match list? {
+        Ok(list) => return Some(list),
+        Err(problem) => problem,
+    };
+    warn!("a changed allow list is not taken up, the old one stays in force: {problem}");
+    let first = problem.lines().next().unwrap_or_default();
+    bad.push(format!("an allow list is not taken up, and may keep nftrap from starting again: {first}"));
+    None
 }
 
 /// How many of the first are not in the second.

@@ -37,6 +37,8 @@ pub(super) struct Health {
     pub(super) room: Option<u32>,
     /// Why files that the config names are not written.
     pub(super) no_files: Vec<(Purpose, String)>,
+    /// What is wrong with allow lists that are not taken up.
+    pub(super) bad_lists: Vec<String>,
     /// Why no metrics are served, though the config names an address.
     pub(super) no_metrics: Option<String>,
     /// Why no decoy answers, where one should.
@@ -47,7 +49,7 @@ impl Health {
     /// What the config wants told, and cannot be.
     pub(super) fn untold(&self) -> Vec<String> {
         let files = self.no_files.iter().map(|(_, problem)| problem);
-        files.chain(&self.no_metrics).chain(&self.no_decoys).cloned().collect()
+        files.chain(&self.bad_lists).chain(&self.no_metrics).chain(&self.no_decoys).cloned().collect()
     }
 }
 
@@ -59,6 +61,7 @@ impl Books {
             rates: Rates::default(),
             room: None,
             no_files: Vec::new(),
+            bad_lists: Vec::new(),
             no_metrics: None,
             no_decoys: None,
         };

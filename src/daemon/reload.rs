@@ -70,6 +70,7 @@ impl Daemon {
             }
         }
         self.guard.settled();
+        self.books.health().bad_lists.clear();
         self.shared.policy.store(Arc::new(policy));
         *self.books.allowed() = operators;
         self.adopt(orphans);

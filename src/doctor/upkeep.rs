@@ -74,12 +74,12 @@ pub(super) fn journal(facts: &Facts, config: &Config) -> Check {
 
 /// Whether other programs get what the config promises them.
 pub(super) fn untold(facts: &Facts) -> Check {
-    const NAME: &str = "events file and metrics";
+    const NAME: &str = "files, commands and metrics";
     if facts.untold.is_empty() {
         return Check::ok(NAME, "nothing is said to be wrong with them");
     }
     let finding = format!("of the nftrap that runs: {}", facts.untold.join("; "));
-    let remedy = "mend that: for the events file nftrap tries again twice a minute, for metrics when it is restarted";
+    let remedy = "mend that: for files nftrap tries again twice a minute, for metrics and decoys when it is restarted";
     Check::warning(NAME, finding, remedy)
 }
 

@@ -40,13 +40,21 @@ fn a_line_more_frees_its_source_and_no_other_and_a_bad_one_nobody() {
     let said = daemon.wait_for_line("a changed allow list is not taken up, the old one stays in force");
     assert!(said.contains(&format!("{}:4:1: `10.9.2` is short of an address", list.display())), "{said}");
     assert!(daemon.blocks("10.1.0.3"), "half a list frees nobody");
+    assert!(desk.says("status").1.contains("\n! an allow list is not taken up"), "{}", desk.says("status").1);
     lab.probe(routed(2), SERVER, 79);
     lab.settle(&daemon, SERVER);
     assert!(!daemon.blocks("10.1.0.2"), "nor does it lose anybody");
 
+    fs::write(&list, "").expect("empty the list");
+    daemon.wait_for_line("is empty: if that is meant, `nftrap reload`");
+    lab.probe(routed(2), SERVER, 79);
+    lab.settle(&daemon, SERVER);
+    assert!(!daemon.blocks("10.1.0.2"), "an editor has just begun, or the disk is full");
+
     fs::write(&list, "10.1.0.3\n").expect("mend the list");
     wait_until("the mended list is in force", || !daemon.blocks("10.1.0.3"));
-    assert_eq!(daemon.lines_with("is not taken up"), 1, "a bad list is said once");
+    assert_eq!(daemon.lines_with("is not taken up"), 2, "a bad list is said once");
+    assert!(!desk.says("status").1.contains("allow list"), "{}", desk.says("status").1);
     lab.probe(routed(2), SERVER, 79);
     wait_until("who is gone from the list is blocked again", || daemon.blocks("10.1.0.2"));
 }

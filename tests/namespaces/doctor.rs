@@ -201,8 +201,8 @@ fn what_waits_for_a_restart_or_cannot_be_had_is_a_warning_with_a_remedy() {
     for (name, words) in [
         ("queues", "the config's queue.count waits for a restart"),
         ("group that may ask", "there is no group `no-such-group`"),
-        ("events file and metrics", "no events are written"),
-        ("events file and metrics", "no metrics are served"),
+        ("files, commands and metrics", "no events are written"),
+        ("files, commands and metrics", "no metrics are served"),
     ] {
         let is_it = |line: &&str| line.starts_with(&format!("warning  {name}: ")) && line.contains(words);
         assert!(found.1.lines().any(|line| is_it(&line)), "no {name} ({words}):\n{}", found.1);
