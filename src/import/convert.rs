@@ -9,6 +9,7 @@ use super::{Question, Version};
 
 mod act;
 mod command;
+mod decoy;
 mod lists;
 mod report;
 mod watch;
@@ -21,11 +22,22 @@ pub(super) struct Convert<'a> {
     notes: Notes,
     /// Whether anybody is blocked at all.
     blocks: bool,
+    /// Whether there are decoys.
+    answers: bool,
+    low: Low,
+}
+
+/// What has been told of all ports below a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Low {
+    New,
+    Explained,
 }
 
 impl<'a> Convert<'a> {
     pub(super) fn new(conf: &'a Conf, modes: Modes, question: &'a Question, notes: Notes) -> Self {
-        Self { conf, modes, question, draft: Draft::default(), notes, blocks: false }
+        let draft = Draft::default();
+        Self { conf, modes, question, draft, notes, blocks: false, answers: false, low: Low::New }
     }
 
     /// Everything that the conf says.
@@ -34,7 +46,7 @@ impl<'a> Convert<'a> {
         self.watch();
         self.detect();
         self.block();
-        self.banner();
+        self.decoy();
         self.command();
         self.hosts_deny();
         self.report();

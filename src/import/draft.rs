@@ -41,6 +41,8 @@ impl Section {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     head: String,
+    /// Keys above all sections.
+    top: String,
     sections: BTreeMap<Section, String>,
     tail: String,
 }
@@ -49,6 +51,12 @@ impl Draft {
     /// A comment above all sections.
     pub(super) fn preface(&mut self, text: &str) {
         comment(&mut self.head, text);
+    }
+
+    /// A key above all sections, below its comment.
+    pub(super) fn set_top(&mut self, key: &str, value: &str, why: &str) {
+        comment(&mut self.top, why);
+        self.top.extend([key, " = ", value, "\n"]);
     }
 
     /// A comment, above what is set next in the section.
@@ -78,6 +86,9 @@ impl Draft {
 
     pub(super) fn finish(self) -> String {
         let mut text = self.head;
+        if !self.top.is_empty() {
+            text.extend(["\n", &self.top]);
+        }
         for (section, written) in self.sections {
             text.extend(["\n[", section.name(), "]\n", &written]);
         }

@@ -26,6 +26,9 @@ pub(super) struct Said {
 }
 
 const LOOPBACK: &str = "left out: loopback and 0.0.0.0 are never looked at";
+const LOOPBACK_OF_ONE: &str =
+    "left out: PortSentry took /0 for one address (/32), and loopback and 0.0.0.0 are never looked at";
+const ONE: &str = "PortSentry took /0 for one address (/32)";
 const NO_ADDRESS: &str = "left out: no address; write each address or network in numbers, one a line";
 
 /// All lines of the file that are no comments.
@@ -102,7 +105,7 @@ fn net(word: &str, version: Version) -> Result<Net, &'static str> {
     let length = length_of(length, address, &mut notes)?;
     let net = IpNet::new(address, length).map_err(|_length| "left out: no such length of a prefix")?;
     if is_nobodys(net) {
-        return Err(LOOPBACK);
+        return Err(if notes.contains(&ONE) { LOOPBACK_OF_ONE } else { LOOPBACK });
     }
     if length == 0 {
         return Err("left out: it allows everybody; to watch without blocking, set mode = \"observe\"");
@@ -148,7 +151,7 @@ fn length_of(length: Option<&str>, address: IpAddr, notes: &mut Vec<&'static str
     let parsed = digits.then(|| length.parse::<u8>().ok()).flatten().filter(|length| *length <= most);
     match parsed.ok_or("left out: an IPv4 prefix is 1 to 32 bits long, an IPv6 prefix 1 to 128")? {
         0 if address.is_ipv4() => {
-            notes.push("PortSentry took /0 for /32");
+            notes.push(ONE);
             Ok(most)
         }
         length => Ok(length),

@@ -1,6 +1,7 @@
 //! How PortSentry watched TCP and UDP. Its conf does not say: 1.2 was told on its command line, on Debian out of two shell variables.
 
 use super::conf::Conf;
+use super::lines::printable;
 use super::notes::{Notes, Refusal};
 use super::{Question, ReadFile, Version, short};
 
@@ -143,19 +144,20 @@ pub(super) fn modes(
 
 /// What was said of the other version's start.
 fn note_unused(conf: &Conf, question: &Question, notes: &mut Notes) {
-    let (option, why) = match conf.version {
-        Version::One if question.connect => {
-            ("--connect", "not used: PortSentry 1.2 is told --mode tcp or udp for that")
+    match (conf.version, &question.default) {
+        (Version::One, _) if question.connect => {
+            notes.add(&conf.path, None, "--connect", "not used: PortSentry 1.2 is told --mode tcp or udp for that");
         }
-        Version::Two if !question.modes.is_empty() => {
-            ("--mode", "not used: PortSentry 2 has --connect, or is stealthy")
+        (Version::Two, _) if !question.modes.is_empty() => {
+            notes.add(&conf.path, None, "--mode", "not used: PortSentry 2 has --connect, or is stealthy");
         }
-        Version::Two if question.default.is_some() => {
-            ("--default", "not read: it is PortSentry 1.2 that is started by it")
+        // Nobody need have named it: it is looked for where Debian has it.
+        (Version::Two, Some(path)) => {
+            let path = printable(&path.display().to_string());
+            notes.add(&path, None, "", "not read: it is PortSentry 1.2 that is started by it");
         }
-        Version::One | Version::Two => return,
-    };
-    notes.add(&conf.path, None, option, why);
+        (Version::One | Version::Two, _) => {}
+    }
 }
 
 fn of_two(question: &Question) -> Modes {

@@ -31,7 +31,7 @@ pub(super) fn entries(lines: &[Line<'_>], path: &str, notes: &mut Notes) -> Entr
         match value(line) {
             Some((value, ending)) => {
                 if let Some(why) = ending.oddity(line.end) {
-                    note(why);
+                    note(&why);
                 }
                 entries.insert(key, Entry { line: line.number, value });
             }
@@ -54,35 +54,42 @@ fn fits(line: &[u8], key: Key) -> bool {
 }
 
 /// How a value ended.
-enum Ending {
-    Quote,
+enum Ending<'a> {
+    /// With its quote, and what stands behind that.
+    Quote(&'a [u8]),
     /// With a byte that it does not print.
     Unprintable,
     Line,
 }
 
-impl Ending {
-    fn oddity(&self, end: End) -> Option<&'static str> {
-        match (self, end) {
-            (Self::Quote, _) => None,
-            (Self::Unprintable, _) => Some("read up to the first byte that is not ASCII, as PortSentry 1.2 reads it"),
-            (Self::Line, End::Cut) => Some("read up to its 1023rd byte, as PortSentry 1.2 reads it: shorten the line"),
-            (Self::Line, End::LineFeed | End::OfFile | End::Nul) => {
-                Some("the closing quote is missing: read to the line's end, as PortSentry 1.2 reads it")
+impl Ending<'_> {
+    fn oddity(&self, end: End) -> Option<String> {
+        let why = match (self, end) {
+            (Self::Quote(behind), _) => {
+                let cut = behind.trim_ascii();
+                let says = !cut.is_empty() && !cut.starts_with(b"#");
+                let why = "read up to the second quote, as PortSentry 1.2 reads it; cut off:";
+                return says.then(|| format!("{why} {}", shown(cut)));
             }
-        }
+            (Self::Unprintable, _) => "read up to the first byte that is not ASCII, as PortSentry 1.2 reads it",
+            (Self::Line, End::Cut) => "read up to its 1023rd byte, as PortSentry 1.2 reads it: shorten the line",
+            (Self::Line, End::LineFeed | End::OfFile | End::Nul) => {
+                "the closing quote is missing: read to the line's end, as PortSentry 1.2 reads it"
+            }
+        };
+        Some(why.to_owned())
     }
 }
 
 /// What the line says between its quotes; nothing, if it has none.
-fn value(line: &Line<'_>) -> Option<(String, Ending)> {
+fn value<'a>(line: &Line<'a>) -> Option<(String, Ending<'a>)> {
     let open = line.text.iter().position(|byte| *byte == b'"')?;
     let rest = line.text.get(open.saturating_add(1)..)?;
     let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
     let printed: String =
         rest.iter().take_while(|byte| matches!(byte, b' '..=b'~') && **byte != b'"').copied().map(char::from).collect();
-    let ending = match rest.get(printed.len()) {
-        Some(b'"') => Ending::Quote,
+    let ending = match rest.get(printed.len()..).and_then(<[u8]>::split_first) {
+        Some((b'"', behind)) => Ending::Quote(behind),
         Some(_) => Ending::Unprintable,
         None => Ending::Line,
     };

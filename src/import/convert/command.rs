@@ -27,8 +27,7 @@ impl Convert<'_> {
         let first = Key::KillRunCmdFirst;
         let Some(entry) = self.conf.filled(key) else {
             if let Some(entry) = self.conf.entry(first) {
-                self.quote(Section::Command, first, entry);
-                self.draft.remark(Section::Command, "    not used: there is no KILL_RUN_CMD");
+                self.note(first, entry, "left out: there is no KILL_RUN_CMD");
             }
             return false;
         };
@@ -51,20 +50,19 @@ impl Convert<'_> {
         let Some(entry) = self.conf.filled(key) else {
             return;
         };
-        self.quote(Section::HostsDeny, key, entry);
         if !entry.value.contains(TARGET) || entry.value.chars().any(char::is_control) {
-            let why = "left out: it names no $TARGET$, or is no line of text";
-            self.draft.remark(Section::HostsDeny, &format!("    {why}"));
-            self.note(key, entry, why);
+            self.note(key, entry, "left out: it names no $TARGET$, or is no line of text");
             return;
         }
+        self.quote(Section::HostsDeny, key, entry);
         self.draft.remark(Section::HostsDeny, "    the line goes when the block ends; PortSentry's stayed");
         self.draft.set(Section::HostsDeny, "line", &text(&entry.value));
         self.note(
             key,
             entry,
-            "the user of nftrap's service must be able to replace /etc/hosts.deny: nftrap.toml(5) shows below [hosts_deny] how to \
-             use a file of its own; lines that PortSentry wrote stay until you take them out",
+            "the user of nftrap's service may not replace /etc/hosts.deny: write the line ALL: /var/lib/nftrap/hosts.deny into it, make \
+             that list with `install -o nftrap -g nftrap -m 640 /dev/null /var/lib/nftrap/hosts.deny`, and set line = \"$TARGET$\" and \
+             file = \"/var/lib/nftrap/hosts.deny\" in [hosts_deny]; lines that PortSentry wrote stay until you take them out",
         );
         if self.conf.version == Version::One && self.conf.filled(Key::KillRoute).is_none() {
             self.draft.remark(Section::HostsDeny, "    nftrap blocks such a source in the kernel as well");

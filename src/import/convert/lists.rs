@@ -8,6 +8,8 @@ use crate::import::{File, Refusal, blocked};
 
 /// A line of addresses that is easily copied.
 const WIDTH: usize = 90;
+const READ_NO_MORE: &str = "nftrap does not read this file: edit `sources` of [allow] and reload; or move the list to a file such as \
+                            /etc/nftrap/allow.list and name that one there: then what changes in it is taken up by itself";
 
 impl Convert<'_> {
     /// The allow list.
@@ -39,6 +41,7 @@ impl Convert<'_> {
                 help,
             ));
         }
+        self.notes.add(&file.path, None, "", READ_NO_MORE);
         list.push(']');
         let list = if list == "[\n]" { "[]" } else { &list };
         self.draft.remark(

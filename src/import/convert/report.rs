@@ -34,7 +34,11 @@ impl<'a> Convert<'a> {
             return;
         };
         self.draft.set(Section::Report, "history", &text(&entry.value));
-        self.note(key, entry, RIGHTS);
+        self.note(
+            key,
+            entry,
+            &format!("{RIGHTS}. If the file moves, `logpath` of a fail2ban that reads it must follow"),
+        );
         if self.conf.version == Version::Two {
             let why = "nftrap adds a line for each block, in PortSentry 1.2's form; PortSentry 2 wrote one for each packet, in a form of its own, and began anew with each start";
             self.note(key, entry, why);
@@ -120,6 +124,10 @@ impl<'a> Convert<'a> {
         let asks = atoi(&entry.value) != 0;
         if asks && self.conf.version == Version::Two {
             self.note(key, entry, "PortSentry 2 never did, though asked to; nftrap does, for `history`, `blocked` and PortSentry's log lines");
+        }
+        if asks {
+            let why = "a resolver that is not on this host needs a line IPAddressAllow= with its address in `systemctl edit nftrap`";
+            self.note(key, entry, why);
         }
         self.draft.set(Section::Report, "resolve", if asks { "true" } else { "false" });
     }

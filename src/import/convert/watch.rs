@@ -1,14 +1,14 @@
-//! Which ports are watched, and when that is enough: `[trigger]`, `[unserved]`, `[decoy]`, `[detect]`.
+//! Which ports are watched, and when that is enough: `[trigger]`, `[unserved]`, `[detect]`.
 
-use super::{BOTH, Convert, keys};
-use crate::config::{MAX_PACKETS, MAX_UDP_DECOYS, PortSet};
+use super::{BOTH, Convert, Low, keys};
+use crate::config::{MAX_PACKETS, PortSet};
 use crate::import::Version;
 use crate::import::conf::Entry;
 use crate::import::draft::{Section, ports, text};
 use crate::import::key::Key;
 use crate::import::lines::atoi;
 use crate::import::modes::{Protocol, Watch};
-use crate::import::ports::{EXCLUDED_BY_ONE, Listed, WATCHED_BY_ONE, beside_traceroute, of_one, of_two, split};
+use crate::import::ports::{EXCLUDED_BY_ONE, Listed, WATCHED_BY_ONE, beside_traceroute, of_one, of_two};
 
 /// What 1.2 takes where `ADVANCED_PORTS` is missing.
 const BELOW: i64 = 1024;
@@ -25,20 +25,32 @@ impl Convert<'_> {
             self.draft.set(Section::Trigger, protocol.name(), &ports(&triggers));
             udp_triggers = protocol == Protocol::Udp && !triggers.is_empty();
         }
-        let tcp_is_watched = self.modes.tcp.watch != Watch::Nothing;
-        if tcp_is_watched || !udp_triggers {
-            self.draft.remark(
-                Section::Trigger,
-                "NULL, FIN, XMAS and SYN+FIN packets count at any port; PortSentry looked at its own ports only, where they count in any case",
-            );
-        } else {
-            self.draft.remark(
-                Section::Trigger,
-                "NULL, FIN, XMAS and SYN+FIN packets are of TCP, which PortSentry did not watch",
-            );
-        }
-        self.draft.set(Section::Trigger, "stealth", if tcp_is_watched || !udp_triggers { "true" } else { "false" });
+        self.stealth(udp_triggers);
         self.unserved();
+    }
+
+    /// Whether packets that no honest client sends count at any port.
+    fn stealth(&mut self, udp_triggers: bool) {
+        let (counts, why) = match self.modes.tcp.watch {
+            Watch::Listed | Watch::Low => (
+                true,
+                "NULL, FIN, XMAS and SYN+FIN packets count at any port; PortSentry looked at its own ports only, where they count in any case",
+            ),
+            Watch::Nothing if udp_triggers => {
+                (false, "NULL, FIN, XMAS and SYN+FIN packets are of TCP, which PortSentry did not watch")
+            }
+            Watch::Listening if udp_triggers => (
+                false,
+                "PortSentry saw completed connections of TCP alone; with true, NULL, FIN, XMAS and SYN+FIN packets count at any port",
+            ),
+            Watch::Nothing | Watch::Listening => (
+                true,
+                "NULL, FIN, XMAS and SYN+FIN packets count at any port. PortSentry did not see them in this mode; but with no port in \
+                 tcp or udp above nftrap wants this trap, which no honest client meets.",
+            ),
+        };
+        self.draft.remark(Section::Trigger, why);
+        self.draft.set(Section::Trigger, "stealth", if counts { "true" } else { "false" });
     }
 
     /// The trigger ports of a protocol; its decoys are written on the way.
@@ -60,7 +72,7 @@ impl Convert<'_> {
         }
     }
 
-    fn unused(&mut self, unused: &[Key]) {
+    pub(super) fn unused(&mut self, unused: &[Key]) {
         for key in unused {
             if let Some(entry) = self.conf.entry(*key) {
                 self.quote(Section::Trigger, *key, entry);
@@ -70,7 +82,7 @@ impl Convert<'_> {
     }
 
     /// The ports of the protocol's list.
-    fn list(&mut self, protocol: Protocol, section: Section) -> PortSet {
+    pub(super) fn list(&mut self, protocol: Protocol, section: Section) -> PortSet {
         let key = keys(protocol).list;
         let Some(entry) = self.conf.entry(key) else {
             self.note_absence(key, &format!("not there: no port of {} is watched", protocol.name()));
@@ -97,23 +109,6 @@ impl Convert<'_> {
         }
     }
 
-    /// PortSentry listened: a decoy does, and who completes a connection there is an offender, as it was.
-    fn decoys(&mut self, protocol: Protocol) -> PortSet {
-        self.draft.remark(Section::Trigger, "    PortSentry listened on its ports, and a completed connection counted: see [decoy]. As triggers, here, the same ports \
-             would end a scan at its first packet, and be silent.");
-        self.unused(&[keys(protocol).below, keys(protocol).except]);
-        let listed = self.list(protocol, Section::Decoy);
-        let most = if protocol == Protocol::Udp { MAX_UDP_DECOYS } else { usize::MAX };
-        let (decoys, triggers) = split(&listed, most);
-        if !triggers.is_empty() {
-            let why = format!("triggers, which do not answer: nftrap has {most} decoys of udp at most");
-            let line = self.conf.entry(keys(protocol).list).map(|entry| entry.line);
-            self.notes.add(&self.conf.path, line, &format!("{}: {triggers}", keys(protocol).list.name()), &why);
-        }
-        self.draft.set(Section::Decoy, protocol.name(), &ports(&decoys));
-        triggers
-    }
-
     /// All ports below a number, but for the excepted.
     fn low(&mut self, protocol: Protocol) -> PortSet {
         let entry = self.conf.entry(keys(protocol).below);
@@ -123,7 +118,10 @@ impl Convert<'_> {
         let below = entry.map_or(BELOW, |entry| atoi(&entry.value));
         let last = u16::try_from(below.clamp(1, 65_536).saturating_sub(1)).unwrap_or_default();
         let low: PortSet = [1..=last].into_iter().collect();
-        self.draft.remark(Section::Trigger, &about_low(protocol, last));
+        self.draft.remark(Section::Trigger, &about_low(protocol, last, self.low));
+        if last > 0 {
+            self.low = Low::Explained;
+        }
         self.unused(&[keys(protocol).list]);
         low.without(&self.excepted(protocol))
     }
@@ -204,32 +202,23 @@ impl Convert<'_> {
         };
         self.note(key, entry, &why);
     }
-
-    /// What a decoy says.
-    pub(super) fn banner(&mut self) {
-        let key = Key::PortBanner;
-        let Some(entry) = self.conf.filled(key) else {
-            return;
-        };
-        if self.any(Watch::Listening) {
-            self.quote(Section::Decoy, key, entry);
-            self.draft.set(Section::Decoy, "banner", &text(&entry.value));
-        } else {
-            self.quote(Section::Decoy, key, entry);
-            self.draft.remark(Section::Decoy, "    not used: in this mode, PortSentry answers nobody");
-        }
-    }
 }
 
-fn about_low(protocol: Protocol, last: u16) -> String {
+fn about_low(protocol: Protocol, last: u16, low: Low) -> String {
     let name = protocol.name();
     if last == 0 {
         return "    none but port 0, which nobody asks for".to_owned();
     }
-    format!(
-        "    ports 1 to {last} but the excepted, at the first packet, as PortSentry acted. The kernel looks for a program that listens \
-         there whenever a packet arrives, so these need not be known; port 0 is left out. Some honest clients try a port or two, \
-         though: to forgive that, write {name} = [] here, and below [unserved] {name} = [\"1-{last}\"]; then it takes three different \
-         ports within the hour with [detect] sensitivity = \"high\", four without it."
-    )
+    let forgive = format!("{name} = [] here, and below [unserved] {name} = [\"1-{last}\"]");
+    match low {
+        Low::New => format!(
+            "    ports 1 to {last} but the excepted, at the first packet, as PortSentry acted. The kernel looks for a program that listens \
+             there whenever a packet arrives, so these need not be known; port 0 is left out. Some honest clients try a port or two, \
+             though: to forgive that, write {forgive}; then it takes three different ports within the hour with [detect] sensitivity \
+             = \"high\", four without it."
+        ),
+        Low::Explained => {
+            format!("    ports 1 to {last} but the excepted, as above; to forgive a port or two: {forgive}")
+        }
+    }
 }
