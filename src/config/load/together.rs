@@ -36,8 +36,10 @@ impl Spans {
 
 fn nothing_to_trap(config: &Config) -> Option<Fault> {
     let ports = !config.watched_tcp().is_empty() || !config.watched_udp().is_empty();
-    let help = "name ports in tcp or udp, or set stealth = true";
-    (!ports && !config.trigger.stealth).then(|| Fault::new("nothing to trap: no ports, and no stealth packets", help))
+    let decoys = !config.decoy.tcp.is_empty() || !config.decoy.udp.is_empty();
+    let help = "name ports in tcp or udp, here or below [decoy], or set stealth = true";
+    (!ports && !decoys && !config.trigger.stealth)
+        .then(|| Fault::new("nothing to trap: no ports, and no stealth packets", help))
 }
 
 fn too_many_places(config: &Config) -> Option<Fault> {

@@ -25,28 +25,28 @@ impl Convert<'_> {
             self.draft.set(Section::Trigger, protocol.name(), &ports(&triggers));
             udp_triggers = protocol == Protocol::Udp && !triggers.is_empty();
         }
-        self.stealth(udp_triggers);
+        self.stealth(udp_triggers || self.answers);
         self.unserved();
     }
 
     /// Whether packets that no honest client sends count at any port.
-    fn stealth(&mut self, udp_triggers: bool) {
+    fn stealth(&mut self, other_traps: bool) {
         let (counts, why) = match self.modes.tcp.watch {
             Watch::Listed | Watch::Low => (
                 true,
                 "NULL, FIN, XMAS and SYN+FIN packets count at any port; PortSentry looked at its own ports only, where they count in any case",
             ),
-            Watch::Nothing if udp_triggers => {
+            Watch::Nothing if other_traps => {
                 (false, "NULL, FIN, XMAS and SYN+FIN packets are of TCP, which PortSentry did not watch")
             }
-            Watch::Listening if udp_triggers => (
+            Watch::Listening if other_traps => (
                 false,
                 "PortSentry saw completed connections of TCP alone; with true, NULL, FIN, XMAS and SYN+FIN packets count at any port",
             ),
             Watch::Nothing | Watch::Listening => (
                 true,
-                "NULL, FIN, XMAS and SYN+FIN packets count at any port. PortSentry did not see them in this mode; but with no port in \
-                 tcp or udp above nftrap wants this trap, which no honest client meets.",
+                "NULL, FIN, XMAS and SYN+FIN packets count at any port. PortSentry did not see them in this mode; but with no port to \
+                 watch nftrap wants this trap, which no honest client meets.",
             ),
         };
         self.draft.remark(Section::Trigger, why);
