@@ -247,7 +247,7 @@ impl Thread {
         self.telling.second(self.cases.lines_refused());
     }
 
-    /// Ends what runs. What could not be ended in time is in the ledger, for the next daemon.
+    /// Ends what runs. What could not be ended in time is in the ledger, for the next daemon; without one, our lines go with us.
     fn stop(&mut self) {
         Telling::gave_up(self.cases.give_up());
         self.turn();
@@ -262,6 +262,10 @@ impl Thread {
             for ended in self.runner.look(self.clock.now()) {
                 self.account(ended);
             }
+        }
+        if self.ledger.is_none() {
+            // The next daemon would not know them, and they would stay for ever.
+            self.cases.take_lines_out();
         }
         self.cases.try_again();
         self.write();

@@ -73,6 +73,16 @@ impl Cases {
         }
     }
 
+    /// From now on no line is wanted.
+    pub(in crate::act) fn take_lines_out(&mut self) {
+        for (prefix, case) in &mut self.all {
+            for kept in &mut case.lines {
+                kept.wanted = false;
+                self.touched.insert(*prefix);
+            }
+        }
+    }
+
     /// It is time for what was put off; whether anything was.
     pub(in crate::act) fn try_again(&mut self) -> bool {
         let any = !self.put_off.is_empty();

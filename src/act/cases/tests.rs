@@ -242,6 +242,20 @@ fn a_line_that_the_ledger_has_is_not_written_into_a_file_that_the_config_does_no
 }
 
 #[test]
+fn our_lines_are_taken_out_and_theirs_stay_where_nobody_would_know_them_later() {
+    let (mut story, policy) =
+        (Story { file: b"theirs\n192.0.2.1\n".to_vec(), ..Story::default() }, policy("", "", "$TARGET$"));
+    for source in ["192.0.2.1", "192.0.2.2"] {
+        story.blocked(0, source, 10, &policy);
+    }
+    story.play(0);
+    assert_eq!(story.file, b"theirs\n192.0.2.1\n192.0.2.2\n");
+    story.cases.take_lines_out();
+    story.write();
+    assert_eq!(story.file, b"theirs\n192.0.2.1\n");
+}
+
+#[test]
 fn a_line_that_somebody_else_wrote_stays() {
     let (mut story, policy) =
         (Story { file: b"ALL: 192.0.2.1\n".to_vec(), ..Story::default() }, policy("", "", "ALL: $TARGET$"));
