@@ -26,6 +26,7 @@ mod deny_file;
 mod facts;
 mod invocation;
 mod ledger;
+mod others;
 mod replace;
 mod run;
 mod said;

@@ -84,8 +84,7 @@ impl Thread {
 
     /// Acts until told to stop, or until nobody is left to tell anything.
     pub(super) fn run(mut self, ledger: Option<PathBuf>) {
-        if let Some(path) = ledger {
-            let (ledger, rows) = Ledger::open(path);
+        if let Some((ledger, rows)) = ledger.and_then(Ledger::open) {
             self.cases = Cases::of(rows, self.clock.steady(), wall());
             self.ledger = Some(ledger);
         }
@@ -201,7 +200,8 @@ impl Thread {
 
     /// Brings the files for TCP wrappers up to date.
     fn write(&mut self) {
-        for (file, changes) in self.cases.changes() {
+        let policy = self.policy.load_full();
+        for (file, changes) in self.cases.changes(&policy.deny.file) {
             let changed = deny_file::look(&file, &changes).and_then(|there| {
                 self.cases.intend(&changes, &there);
                 self.save();
@@ -247,7 +247,7 @@ impl Thread {
         self.telling.second(self.cases.lines_refused());
     }
 
-    /// Ends what runs. What could not be ended in time is in the ledger, for the next daemon.
+    /// Ends what runs. What could not be ended in time is in the ledger, for the next daemon; without one, our lines go with us.
     fn stop(&mut self) {
         Telling::gave_up(self.cases.give_up());
         self.turn();
@@ -262,6 +262,10 @@ impl Thread {
             for ended in self.runner.look(self.clock.now()) {
                 self.account(ended);
             }
+        }
+        if self.ledger.is_none() {
+            // The next daemon would not know them, and they would stay for ever.
+            self.cases.take_lines_out();
         }
         self.cases.try_again();
         self.write();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::cases::Change;
 use super::deny::{edited, there};
+use super::others::{Writer, writer};
 use super::replace::replace;
 
 #[cfg(test)]
@@ -16,7 +17,6 @@ mod tests;
 
 /// TCP wrappers read it at each connection: no host has more.
 const MAX_FILE: u64 = 4 << 20;
-const OTHERS_WRITE: u32 = 0o002;
 const MODE: u32 = 0o7777;
 /// Who edits it again and again while we look waits for the next turn.
 const TRIES: u32 = 3;
@@ -30,8 +30,16 @@ pub(super) enum DenyError {
     Link(PathBuf),
     #[error("{} is no regular file: name another one in [hosts_deny]", .0.display())]
     NotRegular(PathBuf),
-    #[error("anybody may write to {}: take that right away (chmod o-w)", .0.display())]
+    #[error(
+        "others than its owner may write to {}: take that right away (chmod go-w), or name another file in [hosts_deny]",
+        .0.display()
+    )]
     OthersWrite(PathBuf),
+    #[error(
+        "{} belongs to user {owner}: give it to root or nftrap's user (chown), or name another file in [hosts_deny]",
+        .path.display()
+    )]
+    Foreign { path: PathBuf, owner: u32 },
     #[error("{} is larger than 4 MiB: shorten it, or name another file in [hosts_deny]", .0.display())]
     TooLarge(PathBuf),
     #[error("somebody else is editing {}: it is tried again", .0.display())]
@@ -85,11 +93,8 @@ fn read(path: &Path) -> Result<Seen, DenyError> {
         return Err(DenyError::NotRegular(named()));
     }
     let folder = path.parent().unwrap_or(path);
-    for (place, found) in [(path, &found), (folder, &fs::metadata(folder).map_err(unreadable)?)] {
-        if found.mode() & OTHERS_WRITE != 0 {
-            return Err(DenyError::OthersWrite(place.to_owned()));
-        }
-    }
+    refuse_others(folder, &fs::metadata(folder).map_err(unreadable)?)?;
+    refuse_others(path, &found)?;
     let mut text = Vec::new();
     // One byte more than is allowed tells a file that fits from one that does not, even while it grows.
     file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut text).map_err(unreadable)?;
@@ -97,6 +102,15 @@ fn read(path: &Path) -> Result<Seen, DenyError> {
         return Err(DenyError::TooLarge(named()));
     }
     Ok(Seen { text, found })
+}
+
+fn refuse_others(place: &Path, found: &Metadata) -> Result<(), DenyError> {
+    let path = place.to_owned();
+    match writer(found) {
+        None => Ok(()),
+        Some(Writer::GroupOrOthers) => Err(DenyError::OthersWrite(path)),
+        Some(Writer::Owner(owner)) => Err(DenyError::Foreign { path, owner }),
+    }
 }
 
 /// Whether it is as it was: the same file, and nobody has written to it.

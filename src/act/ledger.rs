@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use log::warn;
@@ -11,18 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::deny::Line;
 use super::facts::Facts;
+use super::others::{Writer, writer};
 use super::replace::replace;
 use crate::event::Wall;
 use crate::journal::give_to_owner_of_folder;
-use crate::kernel::trust::is_our_user;
 
 #[cfg(test)]
 mod tests;
 
 /// Our user writes, our group reads, as the journal.
 const MODE: u32 = 0o640;
-/// Who may write it could have us run commands, and take lines out of any file.
-const OTHERS_WRITE: u32 = 0o022;
 /// More we did not write.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -41,6 +39,24 @@ pub(super) struct Row {
     pub(super) lines: Vec<Line>,
 }
 
+/// Why it was not read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    /// Who may write it could have us run commands, and change lines of any file.
+    #[error(
+        "others may write to {}: remove what is there, and take that right away (chmod go-w)",
+        .0.display()
+    )]
+    OthersWrite(PathBuf),
+    #[error(
+        "{} belongs to user {owner}: run nftrap as that user, as its service does, or name a file in a folder of ours in [journal]",
+        .path.display()
+    )]
+    Foreign { path: PathBuf, owner: u32 },
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+}
+
 /// The file.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -50,14 +66,21 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// What `path` has. What cannot be read is said, and not ended by us.
-    pub(super) fn open(path: PathBuf) -> (Self, Vec<Row>) {
-        let rows = read(&path).unwrap_or_else(|error| {
-            let file = path.display();
-            warn!(file:%, error:%; "cannot read what an earlier daemon left to be ended (`unblock` commands, lines for TCP wrappers)");
-            Vec::new()
-        });
-        (Self { path, in_trouble: false }, rows)
+    /// What `path` has. What cannot be read is said, and not ended by us; none, where somebody else may write: it stays as it is.
+    pub(super) fn open(path: PathBuf) -> Option<(Self, Vec<Row>)> {
+        let file = path.display();
+        let rows = match read(&path) {
+            Ok(rows) => rows,
+            Err(Unread::Failed(error)) => {
+                warn!(file:%, error:%; "cannot read what an earlier daemon left to be ended (`unblock` commands, lines for TCP wrappers)");
+                Vec::new()
+            }
+            Err(error @ (Unread::OthersWrite(_) | Unread::Foreign { .. })) => {
+                warn!(file:%, error:%; "what is to be ended one day (`unblock` commands, lines for TCP wrappers) is neither read nor kept there");
+                return None;
+            }
+        };
+        Some((Self { path, in_trouble: false }, rows))
     }
 
     /// Has these rows there.
@@ -90,19 +113,18 @@ fn write(path: &Path, rows: &[Row]) -> io::Result<()> {
     replace(path, &text, prepare, || Ok(()))
 }
 
-fn read(path: &Path) -> io::Result<Vec<Row>> {
+fn read(path: &Path) -> Result<Vec<Row>, Unread> {
+    let folder = path.parent().unwrap_or(path);
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        found => refuse_others(folder, writer(&found?))?,
+    }
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
-    for found in [file.metadata()?, fs::metadata(path.parent().unwrap_or(path))?] {
-        if found.mode() & OTHERS_WRITE != 0 || !is_our_user(found.uid()) {
-            return Err(io::Error::other(
-                "somebody else may write to it or its folder: remove it, and take that right away",
-            ));
-        }
-    }
+    refuse_others(path, writer(&file.metadata()?))?;
     let mut text = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut text)?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -113,6 +135,15 @@ fn read(path: &Path) -> io::Result<Vec<Row>> {
         warn!(file:%, lines = bad.len(); "lines that say nothing of what is to be ended: passed over");
     }
     Ok(sound.into_iter().flatten().collect())
+}
+
+fn refuse_others(place: &Path, writer: Option<Writer>) -> Result<(), Unread> {
+    let path = place.to_owned();
+    match writer {
+        None => Ok(()),
+        Some(Writer::GroupOrOthers) => Err(Unread::OthersWrite(path)),
+        Some(Writer::Owner(owner)) => Err(Unread::Foreign { path, owner }),
+    }
 }
 
 /// A line of several lines would take out what others wrote.

@@ -134,7 +134,7 @@ impl Telling {
         if unblock > 0 && has_ledger {
             warn!(unblock; "commands that end a block are left for the next start");
         } else if unblock > 0 {
-            warn!(unblock; "commands that end a block were not run, and without a journal never will be");
+            warn!(unblock; "commands that end a block were not run, and with nothing kept of them never will be");
         }
         let &Self { started, failed, too_slow, dropped, .. } = self;
         if started > 0 || dropped > 0 {

@@ -2,8 +2,8 @@
 //! judges. It has no rights and waits for nobody.
 //!
 //! **Bounded:** so many connections are held, the oldest making room for a new one, each of some eight KiB in the kernel at most; so many
-//! wait to be accepted, and 16 KiB of datagrams at each port of UDP; so many contacts wait to be judged, and what finds no room is counted
-//! and forgotten: its source will ask again, or has what it came for.
+//! wait to be accepted, and 16 KiB of datagrams at each port of UDP; so many addresses that were answered are known; so many contacts wait
+//! to be judged, and what finds no room is counted and forgotten: its source will ask again, or has what it came for.
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,15 +18,17 @@ use log::{debug, error, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::start::Shared;
-use crate::config::Decoy;
+use crate::config::{Decoy, PortSet};
 use crate::detect::probe::{ANSWERING, Probe};
 use crate::kernel::decoy::{Question, Sockets, UdpDecoy, connected, drop_rights};
 use crate::kernel::process;
 use crate::report::counters::{Counters, count};
 use crate::time::Moment;
 
+mod answered;
 mod held;
 
+use answered::Answered;
 use held::Held;
 
 /// How long it waits before it looks whether the daemon is to stop, and whether connections have been held long enough.
@@ -45,6 +47,8 @@ pub(super) struct Decoys {
     banner: Vec<u8>,
     hold: Duration,
     held: Held<TcpStream>,
+    udp: PortSet,
+    answered: Answered,
     judge: Sender<Contacted>,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
@@ -64,7 +68,8 @@ impl Decoys {
         }
         let held = Held::new(usize::try_from(room).unwrap_or(usize::MAX));
         let banner = decoy.banner.clone().into_bytes();
-        Self { sockets, banner, hold: decoy.hold, held, judge, shared: Arc::clone(shared), counters }
+        let (udp, answered, shared) = (decoy.udp.clone(), Answered::new(), Arc::clone(shared));
+        Self { sockets, banner, hold: decoy.hold, held, udp, answered, judge, shared, counters }
     }
 
     /// Answers until the daemon stops.
@@ -118,11 +123,11 @@ impl Decoys {
     }
 
     fn welcome(&mut self, stream: TcpStream, source: SocketAddr) {
-        // The port that was asked is the connection's own.
-        if let Ok(destination) = stream.local_addr() {
-            self.hand_over(connected(source, destination));
+        // The port that was asked is the connection's own. Who was not handed over to us is neither answered nor judged.
+        if let Some(probe) = stream.local_addr().ok().and_then(|destination| connected(source, destination)) {
+            self.hand_over(probe);
+            self.greet(stream);
         }
-        self.greet(stream);
     }
 
     /// Nothing is read, and nothing is waited for: a banner has room in the socket's buffer, or the client has gone.
@@ -135,7 +140,7 @@ impl Decoys {
         }
     }
 
-    fn hear(&self, decoy: &UdpDecoy) {
+    fn hear(&mut self, decoy: &UdpDecoy) {
         for _ in 0..BURST {
             match decoy.receive() {
                 Ok(question) => self.reply(decoy, &question),
@@ -145,10 +150,14 @@ impl Decoys {
         }
     }
 
-    fn reply(&self, decoy: &UdpDecoy, question: &Question) {
-        self.hand_over(decoy.probe(question));
-        let answer = answer(&self.banner, question.from.port(), question.length);
-        if !answer.is_empty() {
+    fn reply(&mut self, decoy: &UdpDecoy, question: &Question) {
+        let Some(probe) = decoy.probe(question) else { return };
+        self.hand_over(probe);
+        let answer = answer(&self.banner, question.length);
+        if answer.is_empty() || answers_itself(&self.udp, question.from.port()) {
+            return;
+        }
+        if self.answered.may_be(self.shared.clock.now(), question.from.ip()) {
             // It fails where there is no way back.
             let (Ok(()) | Err(_)) = decoy.answer(question, answer);
         }
@@ -161,12 +170,14 @@ impl Decoys {
     }
 }
 
-/// No longer than the question: nobody's forged address gets more by us than was sent in its name. Nothing to where servers answer: two of
-/// them would talk for ever.
-fn answer(banner: &[u8], from_port: u16, asked_with: usize) -> &[u8] {
-    let asked_by_a_server = ANSWERING.iter().any(|ports| ports.contains(&from_port));
-    let length = if asked_by_a_server { 0 } else { asked_with.min(banner.len()) };
-    banner.get(..length).unwrap_or_default()
+/// No longer than the question: nobody's forged address gets more by us than was sent in its name.
+fn answer(banner: &[u8], asked_with: usize) -> &[u8] {
+    banner.get(..asked_with.min(banner.len())).unwrap_or_default()
+}
+
+/// Whether a server may be at that port, or a decoy of another host with our config: two that answer would talk for ever.
+fn answers_itself(decoys: &PortSet, from_port: u16) -> bool {
+    decoys.contains(from_port) || ANSWERING.iter().any(|ports| ports.contains(&from_port))
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is ready and cannot be taken would be ready again at once")]
@@ -179,13 +190,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_no_longer_than_the_question_and_goes_to_no_server() {
+    fn an_answer_is_no_longer_than_the_question() {
         let banner = b"220 ready";
-        assert_eq!(answer(banner, 40_000, 3), b"220");
-        assert_eq!(answer(banner, 40_000, 65_507), banner);
-        assert_eq!(answer(banner, 40_000, 0), b"");
-        for server in [7, 53, 1900, 5353] {
-            assert_eq!(answer(banner, server, 100), b"", "{server}");
+        assert_eq!(answer(banner, 3), b"220");
+        assert_eq!(answer(banner, 65_507), banner);
+        assert_eq!(answer(banner, 0), b"");
+    }
+
+    #[test]
+    fn neither_servers_nor_other_decoys_are_answered() {
+        let decoys = [9999..=9999].into_iter().collect();
+        for port in [7, 53, 1900, 5353, 9999] {
+            assert!(answers_itself(&decoys, port), "{port}");
+        }
+        for port in [9998, 40_000] {
+            assert!(!answers_itself(&decoys, port), "{port}");
         }
     }
 }

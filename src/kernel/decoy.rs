@@ -191,11 +191,21 @@ pub fn drop_rights() -> io::Result<()> {
     Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
 }
 
-/// A completed connection from `source` to `destination`.
+/// A completed connection from `source` to `destination`; nothing, where our ruleset did not hand it over.
 #[must_use]
-pub fn connected(source: SocketAddr, destination: SocketAddr) -> Probe {
+pub fn connected(source: SocketAddr, destination: SocketAddr) -> Option<Probe> {
     let contact = Contact { destination: destination.ip(), protocol: Protocol::Tcp, port: destination.port() };
-    Probe { source: source.ip(), contact, kind: Kind::Connect }
+    is_handed_over(source.ip(), contact.destination).then(|| Probe {
+        source: source.ip(),
+        contact,
+        kind: Kind::Connect,
+    })
+}
+
+/// Any program of this host reaches our sockets where they listen, and can send there in the name of any source: its packets have a loopback
+/// address, which those that come from outside never have.
+fn is_handed_over(source: IpAddr, destination: IpAddr) -> bool {
+    !source.to_canonical().is_loopback() && !destination.to_canonical().is_loopback()
 }
 
 impl UdpDecoy {
@@ -222,15 +232,15 @@ impl UdpDecoy {
         Ok(())
     }
 
-    /// What `question` is evidence of.
+    /// What `question` is evidence of; nothing, where our ruleset did not hand it over.
     #[must_use]
-    pub fn probe(&self, question: &Question) -> Probe {
+    pub fn probe(&self, question: &Question) -> Option<Probe> {
         let destination = match question.to {
             Place::V4(place) => Ipv4Addr::from(place.ipi_addr.s_addr.to_ne_bytes()).into(),
             Place::V6(place) => Ipv6Addr::from(place.ipi6_addr.s6_addr).into(),
         };
-        let contact = Contact { destination, protocol: Protocol::Udp, port: self.port };
-        Probe { source: question.from.ip(), contact, kind: Kind::Udp }
+        let (source, contact) = (question.from.ip(), Contact { destination, protocol: Protocol::Udp, port: self.port });
+        is_handed_over(source, destination).then_some(Probe { source, contact, kind: Kind::Udp })
     }
 }
 
@@ -251,4 +261,24 @@ fn place(part: &ControlMessageOwned) -> Option<Place> {
 fn address(from: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = from.as_sockaddr_in().map(|from| SocketAddr::from((from.ip(), from.port())));
     v4.or_else(|| from.as_sockaddr_in6().map(|from| SocketAddr::V6((*from).into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_of_this_host_sends_to_a_listener_is_evidence_of_nothing() {
+        for (source, destination, handed_over) in [
+            ("192.0.2.1:40000", "198.51.100.1:8888", true),
+            ("[2001:db8::1]:40000", "[2001:db8::2]:8888", true),
+            ("192.0.2.1:40000", "127.0.0.1:41000", false),
+            ("127.0.0.9:40000", "198.51.100.1:8888", false),
+            ("[2001:db8::1]:40000", "[::1]:41000", false),
+            ("[::ffff:192.0.2.1]:40000", "[::ffff:127.0.0.1]:41000", false),
+        ] {
+            let probe = connected(source.parse().unwrap(), destination.parse().unwrap());
+            assert_eq!(probe.is_some(), handed_over, "{source} to {destination}");
+        }
+    }
 }

@@ -180,6 +180,57 @@ fn a_decoy_of_udp_says_nothing_to_an_empty_question_nor_to_where_servers_answer(
     }
 }
 
+/// Where a listener waits, as the rules in force say: `rule` begins with what it takes.
+fn listener(host: &Namespace, rule: &str) -> SocketAddr {
+    let loaded = host.ruleset();
+    let at = loaded.split(rule).nth(1).and_then(|rest| rest.split(' ').next()).and_then(|at| at.parse().ok());
+    at.unwrap_or_else(|| panic!("no `{rule}` in\n{loaded}"))
+}
+
+#[test]
+fn a_local_user_who_goes_to_a_listener_directly_is_not_answered_and_has_nobody_blocked() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("{ONE_QUEUE}{DECOYS}[allow]\nautomatic = false\n"));
+    let (tcp4, tcp6) = (listener(&lab.server, "tcp tproxy ip to "), listener(&lab.server, "tcp tproxy ip6 to "));
+    for decoy in [tcp4, tcp6] {
+        assert_eq!(heard(lab.server.connect(decoy.ip(), decoy)), "", "{decoy}");
+    }
+    let (udp4, udp6) =
+        (listener(&lab.server, "udp dport 9999 tproxy ip to "), listener(&lab.server, "udp dport 9999 tproxy ip6 to "));
+    for source in [IpAddr::from([127, 0, 0, 1]), SERVER] {
+        let user = lab.server.udp(SocketAddr::new(source, 0));
+        assert!(stays_silent(&user, udp4, b"question"), "{source}");
+    }
+    // By IPv6 any user may send in any name: with a socket option of their own, or as here.
+    lab.server.sysctl("ipv6/ip_nonlocal_bind", "1");
+    lab.server.udp(SocketAddr::new(routed6(1, 2), 0)).send_to(b"question", udp6).expect("ask");
+    // Whoever comes after them is judged.
+    for source in [routed(3), routed6(2, 2)] {
+        let decoy = SocketAddr::new(if source.is_ipv4() { SERVER } else { SERVER6 }, 9999);
+        reply(&lab.attacker.udp(SocketAddr::new(source, 0)), decoy, b"question");
+    }
+    daemon.wait_for_line("blocked source=10.1.0.3 port=9999 protocol=udp");
+    daemon.wait_for_line("blocked source=fd00:2::/64 port=9999 protocol=udp");
+    assert_eq!(daemon.lines_with("blocked source="), 2, "{}", daemon.log());
+}
+
+#[test]
+fn decoys_of_udp_never_talk_with_each_other_for_long() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("mode = \"observe\"\n{DECOYS}"));
+    let other = lab.attacker.udp(SocketAddr::new(routed(2), 9999));
+    assert!(stays_silent(&other, server(7), b"welcome"), "another host's decoy, which has our config");
+    let other = lab.attacker.udp(SocketAddr::new(routed(3), 9998));
+    assert_eq!(reply(&other, server(7), b"who").0, b"220", "one which has not");
+    assert!(stays_silent(&other, server(7), b"220"), "is answered once");
+    assert!(stays_silent(&other, server(9999), b"220"), "by all of them");
+    let neighbour = lab.attacker.udp(SocketAddr::new(routed(4), 9998));
+    assert_eq!(reply(&neighbour, server(7), b"who").0, b"220", "and nobody else is kept waiting");
+    for source in [routed(2), routed(3), routed(4)] {
+        daemon.wait_for_line(&format!("would block source={source} port=7 protocol=udp"));
+    }
+}
+
 #[test]
 fn no_more_connections_are_held_than_may_be_and_the_oldest_makes_room() {
     let Some(lab) = Lab::on_one_link() else { return };

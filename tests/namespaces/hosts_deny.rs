@@ -103,7 +103,7 @@ fn a_line_comes_once_and_goes_with_its_block_and_the_file_is_as_it_was() {
     let theirs = "# mine\nALL: 10.1.0.3\nsshd: .example.org\n";
     let denied = Denied::at(&lab, ALL, theirs);
     fs::set_permissions(&denied.file, Permissions::from_mode(0o640)).expect("a mode");
-    chown(&denied.file, Some(1), Some(65_534)).expect("an owner");
+    chown(&denied.file, None, Some(65_534)).expect("a group");
     let daemon = denied.desk.start();
     for host in [2, 3] {
         lab.probe(routed(host), SERVER, 111);
@@ -111,13 +111,13 @@ fn a_line_comes_once_and_goes_with_its_block_and_the_file_is_as_it_was() {
     }
     denied.has(&format!("{theirs}ALL: 10.1.0.2\n"));
     let found = fs::metadata(&denied.file).expect("look at it");
-    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o640, 1, 65_534));
+    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o640, 0, 65_534));
     denied.desk.done("unblock --all");
     denied.has(theirs);
     lab.probe(routed(4), SERVER, 111);
     denied.has(&format!("{theirs}ALL: 10.1.0.4\n"));
     let found = fs::metadata(&denied.file).expect("look at it");
-    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o640, 1, 65_534));
+    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o640, 0, 65_534));
 }
 
 #[test]
@@ -152,6 +152,65 @@ fn a_daemon_that_lifts_its_blocks_at_the_end_takes_its_lines_with_it() {
     denied.has("# theirs\nALL: 10.1.0.2\n");
     daemon.end(Signal::TERM);
     assert_eq!(fs::read_to_string(&denied.file).expect("read it"), "# theirs\n");
+}
+
+#[test]
+fn where_nothing_is_kept_of_them_the_lines_go_with_the_daemon_and_the_blocks_stay() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let denied = Denied::at(&lab, ALL, "# theirs\nALL: 10.1.0.3\n");
+    denied.desk.file.write(&denied.config(ALL, "[journal]\nfile = \"\"\n"));
+    let mut daemon = denied.desk.start();
+    for host in [2, 3] {
+        lab.probe(routed(host), SERVER, 111);
+        daemon.wait_for_line(&format!("blocked source=10.1.0.{host} "));
+    }
+    denied.has("# theirs\nALL: 10.1.0.3\nALL: 10.1.0.2\n");
+    daemon.end(Signal::TERM);
+    assert_eq!(fs::read_to_string(&denied.file).expect("read it"), "# theirs\nALL: 10.1.0.3\n");
+    assert!(daemon.blocks("10.1.0.2"));
+}
+
+/// A ledger by which a line would be written into this file.
+fn forge(ledger: &Path, file: &Path) {
+    let line = format!("{{\"file\":\"{}\",\"text\":\"evil\"}}", file.display());
+    let row = format!("{{\"source\":\"192.0.2.1\",\"mode\":\"operator\",\"owed\":false,\"lines\":[{line}]}}\n");
+    fs::write(ledger, row).expect("write a ledger");
+    fs::set_permissions(ledger, Permissions::from_mode(0o640)).expect("a mode");
+}
+
+#[test]
+fn what_another_user_left_to_be_ended_is_not_read_by_root_and_that_is_said_once() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let denied = Denied::at(&lab, ALL, "# theirs\n");
+    let ledger = denied.desk.file.path().with_extension("acted");
+    forge(&ledger, &denied.file);
+    chown(&ledger, Some(65_534), None).expect("an owner");
+    let mut daemon = denied.desk.start();
+    let line = daemon.wait_for_line("is neither read nor kept there");
+    assert!(line.contains("nftrap.acted belongs to user 65534: run nftrap as that user"), "{line}");
+    lab.probe(routed(2), SERVER, 111);
+    denied.has("# theirs\nALL: 10.1.0.2\n");
+    daemon.end(Signal::TERM);
+    denied.has("# theirs\n");
+    assert_eq!(daemon.lines_with("is neither read nor kept there"), 1);
+    assert!(fs::read_to_string(&ledger).expect("it is as it was").contains("evil"));
+}
+
+#[test]
+fn a_line_that_is_missing_is_written_again_where_the_config_has_it_and_nowhere_else() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let denied = Denied::at(&lab, ALL, "# theirs\n");
+    let (ledger, elsewhere) = (denied.desk.file.path().with_extension("acted"), denied.folder.join("elsewhere"));
+    fs::write(&elsewhere, "precious\n").expect("make another file");
+    forge(&ledger, &elsewhere);
+    let mut daemon = denied.desk.start();
+    lab.probe(routed(2), SERVER, 111);
+    denied.has("# theirs\nALL: 10.1.0.2\n");
+    daemon.end(Signal::TERM);
+    assert_eq!(fs::read_to_string(&elsewhere).expect("read it"), "precious\n");
+    fs::write(&denied.file, "# theirs\n").expect("take it out");
+    let _daemon = denied.desk.start();
+    denied.has("# theirs\nALL: 10.1.0.2\n");
 }
 
 #[test]

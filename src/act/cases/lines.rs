@@ -1,7 +1,7 @@
 //! The lines of all cases: what is to be changed in which file, and what came of it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
@@ -27,16 +27,16 @@ pub(in crate::act) enum Wish {
 }
 
 impl Cases {
-    /// What is to be changed, by file.
-    pub(in crate::act) fn changes(&mut self) -> BTreeMap<PathBuf, Vec<Change>> {
+    /// What is to be changed, by file; `file` is the one that the config names.
+    pub(in crate::act) fn changes(&mut self, file: &Path) -> BTreeMap<PathBuf, Vec<Change>> {
         let mut changes = BTreeMap::<PathBuf, Vec<Change>>::new();
         for prefix in std::mem::take(&mut self.touched) {
             let Some(case) = self.all.get_mut(&prefix) else { continue };
             let before = case.lines.len();
             case.lines.retain(|kept| kept.wanted || matches!(kept.state, State::Ours | State::Unsure));
             self.lines = self.lines.saturating_add(case.lines.len()).saturating_sub(before);
-            for (file, change) in due(prefix, case) {
-                changes.entry(file).or_default().push(change);
+            for (place, change) in due(prefix, case, file) {
+                changes.entry(place).or_default().push(change);
             }
             pass_by(case, &mut self.steps);
             self.go_on(prefix);
@@ -73,6 +73,16 @@ impl Cases {
         }
     }
 
+    /// From now on no line is wanted.
+    pub(in crate::act) fn take_lines_out(&mut self) {
+        for (prefix, case) in &mut self.all {
+            for kept in &mut case.lines {
+                kept.wanted = false;
+                self.touched.insert(*prefix);
+            }
+        }
+    }
+
     /// It is time for what was put off; whether anything was.
     pub(in crate::act) fn try_again(&mut self) -> bool {
         let any = !self.put_off.is_empty();
@@ -104,21 +114,22 @@ impl Cases {
 }
 
 /// What is to be changed for one, now.
-fn due(prefix: IpNet, case: &Case) -> Vec<(PathBuf, Change)> {
+fn due(prefix: IpNet, case: &Case, file: &Path) -> Vec<(PathBuf, Change)> {
     if !case.may_write() {
         return Vec::new();
     }
     let change = |kept: &Kept| {
-        let (file, text) = (kept.line.file.clone(), kept.line.text.clone());
-        wish(kept).map(|wish| (file, Change { prefix, text, wish }))
+        let (place, text) = (kept.line.file.clone(), kept.line.text.clone());
+        wish(kept, file).map(|wish| (place, Change { prefix, text, wish }))
     };
     case.lines.iter().filter_map(change).collect()
 }
 
-fn wish(kept: &Kept) -> Option<Wish> {
+fn wish(kept: &Kept, file: &Path) -> Option<Wish> {
     match (kept.wanted, kept.state) {
         (true, State::Absent) => Some(Wish::Add),
-        (true, State::Unsure) => Some(Wish::Keep),
+        // Where the config does not send us any more, nothing is written for what a ledger says.
+        (true, State::Unsure) => (kept.line.file == file).then_some(Wish::Keep),
         (false, State::Ours | State::Unsure) => Some(Wish::Remove),
         (true, State::Ours | State::Theirs) | (false, State::Absent | State::Theirs) => None,
     }

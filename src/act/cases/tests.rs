@@ -1,7 +1,12 @@
+use std::path::Path;
+
 use super::super::deny::edited;
 use super::super::facts::samples::facts;
 use super::*;
 use crate::config::Config;
+
+/// Where the config's lines go.
+const FILE: &str = "/etc/hosts.deny";
 
 /// A policy with these commands, and lines for TCP wrappers.
 fn policy(run: &str, pair: &str, line: &str) -> Policy {
@@ -61,7 +66,7 @@ impl Story {
     }
 
     fn write(&mut self) {
-        for (_, changes) in self.cases.changes() {
+        for (_, changes) in self.cases.changes(Path::new(FILE)) {
             let there = super::super::deny::there(&self.file, &changes);
             self.cases.intend(&changes, &there);
             if let Some(text) = edited(&self.file, &changes) {
@@ -223,6 +228,34 @@ fn a_daemon_that_was_killed_leaves_what_is_to_be_ended_and_nothing_to_be_begun_t
 }
 
 #[test]
+fn a_line_that_the_ledger_has_is_not_written_into_a_file_that_the_config_does_not_name() {
+    let (mut story, policy) = (Story::default(), policy("", "", "$TARGET$"));
+    story.blocked(0, "192.0.2.1", 10, &policy);
+    story.play(0);
+    let mut next = story.killed(1);
+    next.file.clear();
+    assert!(next.cases.changes(Path::new("/etc/another")).is_empty());
+    next.cases.end_all(at(1));
+    let changes = next.cases.changes(Path::new("/etc/another"));
+    let wishes: Vec<_> = changes.values().flatten().map(|change| change.wish).collect();
+    assert_eq!(wishes, [Wish::Remove], "taken out it is, should it be there");
+}
+
+#[test]
+fn our_lines_are_taken_out_and_theirs_stay_where_nobody_would_know_them_later() {
+    let (mut story, policy) =
+        (Story { file: b"theirs\n192.0.2.1\n".to_vec(), ..Story::default() }, policy("", "", "$TARGET$"));
+    for source in ["192.0.2.1", "192.0.2.2"] {
+        story.blocked(0, source, 10, &policy);
+    }
+    story.play(0);
+    assert_eq!(story.file, b"theirs\n192.0.2.1\n192.0.2.2\n");
+    story.cases.take_lines_out();
+    story.write();
+    assert_eq!(story.file, b"theirs\n192.0.2.1\n");
+}
+
+#[test]
 fn a_line_that_somebody_else_wrote_stays() {
     let (mut story, policy) =
         (Story { file: b"ALL: 192.0.2.1\n".to_vec(), ..Story::default() }, policy("", "", "ALL: $TARGET$"));
@@ -238,7 +271,7 @@ fn a_file_that_cannot_be_written_holds_up_nothing_and_is_tried_again() {
     let (mut story, policy) = (Story::default(), policy("", "b", "$TARGET$"));
     story.blocked(0, "192.0.2.1", 10, &policy);
     story.cases.saved();
-    let changes = story.cases.changes().into_values().next().unwrap();
+    let changes = story.cases.changes(Path::new(FILE)).into_values().next().unwrap();
     story.cases.intend(&changes, &BTreeSet::new());
     story.cases.not_written(&changes);
     assert!(!story.cases.has_changes(), "not at once");
@@ -275,7 +308,7 @@ fn there_is_a_limit_to_what_waits_and_to_what_is_to_be_ended() {
         } else {
             assert!(cases.steps >= MAX_STEPS);
             cases.saved();
-            drop(cases.changes());
+            drop(cases.changes(Path::new(FILE)));
             while let Some(task) = cases.next() {
                 cases.done(task.facts.prefix);
             }

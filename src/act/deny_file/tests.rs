@@ -79,9 +79,11 @@ fn a_link_in_place_of_our_unfinished_file_is_not_followed() {
 #[test]
 fn what_is_missing_no_file_or_anybodys_to_write_is_refused_with_a_remedy() {
     let place = Place::new("");
-    fs::set_permissions(place.file(), Permissions::from_mode(0o666)).unwrap();
-    let said = place.add().unwrap_err().to_string();
-    assert!(said.contains("anybody may write to") && said.contains("chmod o-w"), "{said}");
+    for mode in [0o666, 0o664, 0o646] {
+        fs::set_permissions(place.file(), Permissions::from_mode(mode)).unwrap();
+        let said = place.add().unwrap_err().to_string();
+        assert!(said.contains("others than its owner may write to") && said.contains("chmod go-w"), "{said}");
+    }
     fs::remove_file(place.file()).unwrap();
     let said = place.add().unwrap_err().to_string();
     assert!(said.contains("is not there: create it"), "{said}");
@@ -89,9 +91,26 @@ fn what_is_missing_no_file_or_anybodys_to_write_is_refused_with_a_remedy() {
     assert!(matches!(place.add(), Err(DenyError::NotRegular(_))));
     fs::remove_dir(place.file()).unwrap();
     fs::write(place.file(), "").unwrap();
-    fs::set_permissions(&place.0, Permissions::from_mode(0o777)).unwrap();
-    assert!(matches!(place.add(), Err(DenyError::OthersWrite(folder)) if folder == place.0));
+    for mode in [0o777, 0o775, 0o1777] {
+        fs::set_permissions(&place.0, Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(place.add(), Err(DenyError::OthersWrite(folder)) if folder == place.0));
+    }
     assert_eq!(place.text(), "");
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_refused_with_a_remedy() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root gives files away.
+        return;
+    }
+    for which in [|place: &Place| place.file(), |place: &Place| place.0.clone()] {
+        let place = Place::new("# theirs\n");
+        std::os::unix::fs::chown(which(&place), Some(65_533), None).unwrap();
+        let said = place.add().unwrap_err().to_string();
+        assert!(said.contains("belongs to user 65533: give it to root") && said.contains("chown"), "{said}");
+        assert_eq!(place.text(), "# theirs\n");
+    }
 }
 
 #[test]

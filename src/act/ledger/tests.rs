@@ -1,3 +1,5 @@
+use std::os::unix::fs::{MetadataExt as _, chown};
+
 use super::super::facts::samples::facts;
 use super::*;
 
@@ -14,6 +16,11 @@ impl Folder {
 
     fn file(&self) -> PathBuf {
         self.0.join("nftrap.acted")
+    }
+
+    /// What is read; nothing, where somebody else may write.
+    fn rows(&self) -> Option<Vec<Row>> {
+        Ledger::open(self.file()).map(|(_, rows)| rows)
     }
 }
 
@@ -32,12 +39,12 @@ fn row(source: &str, lines: &[&str]) -> Row {
 #[test]
 fn what_is_saved_is_read_again_and_nothing_leaves_no_file() {
     let folder = Folder::new("again");
-    let (mut ledger, rows) = Ledger::open(folder.file());
+    let (mut ledger, rows) = Ledger::open(folder.file()).unwrap();
     assert_eq!(rows, []);
     let rows = [row("192.0.2.1", &["ALL: 192.0.2.1"]), Row { until: None, owed: false, ..row("2001:db8::/64", &[]) }];
     ledger.save(&rows);
     assert_eq!(fs::metadata(folder.file()).unwrap().mode() & 0o777, MODE);
-    assert_eq!(Ledger::open(folder.file()).1, rows);
+    assert_eq!(folder.rows(), Some(rows.to_vec()));
     ledger.save(&[]);
     assert!(!folder.file().exists());
 }
@@ -49,25 +56,47 @@ fn a_line_that_we_did_not_write_costs_no_other() {
     let evil = serde_json::to_string(&row("192.0.2.2", &["ALL: 192.0.2.2\nALL: ALL"])).unwrap();
     fs::write(folder.file(), format!("{{\"source\":\n{evil}\n\0\n{good}\n{{}}\n")).unwrap();
     fs::set_permissions(folder.file(), Permissions::from_mode(MODE)).unwrap();
-    assert_eq!(Ledger::open(folder.file()).1, [row("192.0.2.1", &[])]);
+    assert_eq!(folder.rows(), Some(vec![row("192.0.2.1", &[])]));
 }
 
 #[test]
 fn what_somebody_else_may_have_written_is_not_read() {
     let folder = Folder::new("open");
-    Ledger::open(folder.file()).0.save(&[row("192.0.2.1", &[])]);
+    let (mut ledger, _) = Ledger::open(folder.file()).unwrap();
+    ledger.save(&[row("192.0.2.1", &[])]);
     fs::set_permissions(folder.file(), Permissions::from_mode(0o660)).unwrap();
-    assert_eq!(Ledger::open(folder.file()).1, []);
+    assert_eq!(folder.rows(), None);
     fs::set_permissions(folder.file(), Permissions::from_mode(MODE)).unwrap();
-    assert_eq!(Ledger::open(folder.file()).1.len(), 1);
-    fs::set_permissions(&folder.0, Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(Ledger::open(folder.file()).1, []);
+    assert_eq!(folder.rows().map(|rows| rows.len()), Some(1));
+    for mode in [0o777, 0o770, 0o1777] {
+        fs::set_permissions(&folder.0, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(folder.rows(), None, "{mode:o}");
+    }
+    assert!(folder.file().exists(), "it is as it was");
+}
+
+#[test]
+fn what_another_user_wrote_or_may_put_there_is_not_read_by_root() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root gives files away.
+        return;
+    }
+    let folder = Folder::new("foreign");
+    let (mut ledger, _) = Ledger::open(folder.file()).unwrap();
+    ledger.save(&[row("192.0.2.1", &[])]);
+    chown(folder.file(), Some(65_533), None).unwrap();
+    assert_eq!(folder.rows(), None);
+    chown(folder.file(), Some(0), None).unwrap();
+    chown(&folder.0, Some(65_533), None).unwrap();
+    assert_eq!(folder.rows(), None);
+    fs::remove_file(folder.file()).unwrap();
+    assert_eq!(folder.rows(), None, "nor is anything kept there");
 }
 
 #[test]
 fn a_disk_that_takes_nothing_is_said_once_and_tried_again() {
     let folder = Folder::new("gone");
-    let mut ledger = Ledger::open(folder.0.join("later/nftrap.acted")).0;
+    let mut ledger = Ledger::open(folder.0.join("later/nftrap.acted")).unwrap().0;
     ledger.save(&[row("192.0.2.1", &[])]);
     assert!(ledger.in_trouble);
     fs::create_dir(folder.0.join("later")).unwrap();
