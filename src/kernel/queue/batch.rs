@@ -42,8 +42,13 @@ pub(super) struct Message {
 
 impl Batch {
     pub(super) fn open(number: u16, length: u32, when_full: QueueFull) -> Result<Self, OpenError> {
-        let socket = socket::open(length).map_err(OpenError::Socket)?;
-        let mut batch = Self {
+        let mut batch = Self::over(socket::open(length).map_err(OpenError::Socket)?, number);
+        batch.bind(length, when_full).map_err(OpenError::Bind)?;
+        Ok(batch)
+    }
+
+    fn over(socket: OwnedFd, number: u16) -> Self {
+        Self {
             socket,
             number,
             slots: std::array::from_fn(|_| Octets::default()),
@@ -52,9 +57,7 @@ impl Batch {
             next: 0,
             begun: false,
             verdicts: Verdicts::new(number, BATCH),
-        };
-        batch.bind(length, when_full).map_err(OpenError::Bind)?;
-        Ok(batch)
+        }
     }
 
     /// The kernel's refusal is there when the message is sent. Where rules of an earlier daemon point at this queue, packets may be there
@@ -144,7 +147,7 @@ impl Batch {
                 }
                 Heard::Refused(libc::ENOENT) => Received::Flushed,
                 Heard::Refused(error) => Received::Failed(io::Error::from_raw_os_error(error)),
-                // If it was a packet, it waits until a run of verdicts goes past it.
+                // The kernel puts a packet's number first: what has none is not a packet, or it goes with the next run of verdicts.
                 Heard::Unreadable => Received::Failed(io::ErrorKind::InvalidData.into()),
                 Heard::Nothing => continue,
             });
@@ -183,3 +186,6 @@ fn refusal(heard: &Heard) -> Option<io::Error> {
         Heard::Packet(..) | Heard::Unreadable | Heard::Nothing => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
