@@ -93,6 +93,8 @@ enum OpenError {
     Socket(io::Error),
     /// While the queue was bound to it.
     Bind(io::Error),
+    /// The kernel's answer to that.
+    Refused(io::Error),
 }
 
 impl Queue {
@@ -106,11 +108,14 @@ impl Queue {
         let not_permitted = |error: &io::Error| error.raw_os_error() == Some(libc::EPERM);
         opened.map(Self).map_err(|error| match error {
             OpenError::Socket(error) if not_permitted(&error) => QueueError::Forbidden(number),
-            // The large buffer needs the same right as the queue does: who has it and is refused here meets somebody else.
-            OpenError::Bind(error) if not_permitted(&error) => {
+            // The large buffer needs the same right as the queue does: who has it and is refused here meets somebody else. What a filter
+            // of system calls forbids is no refusal of the kernel's queues.
+            OpenError::Refused(error) if not_permitted(&error) => {
                 QueueError::InUse { number, owner: owner(number).unwrap_or_else(|| UNSEEN.to_owned()) }
             }
-            OpenError::Socket(source) | OpenError::Bind(source) => QueueError::Open { number, source },
+            OpenError::Socket(source) | OpenError::Bind(source) | OpenError::Refused(source) => {
+                QueueError::Open { number, source }
+            }
         })
     }
 

@@ -43,7 +43,7 @@ pub(super) struct Message {
 impl Batch {
     pub(super) fn open(number: u16, length: u32, when_full: QueueFull) -> Result<Self, OpenError> {
         let mut batch = Self::over(socket::open(length).map_err(OpenError::Socket)?, number);
-        batch.bind(length, when_full).map_err(OpenError::Bind)?;
+        batch.bind(length, when_full)?;
         Ok(batch)
     }
 
@@ -62,12 +62,15 @@ impl Batch {
 
     /// The kernel's refusal is there when the message is sent. Where rules of an earlier daemon point at this queue, packets may be there
     /// as well, and stay for `receive`.
-    fn bind(&mut self, length: u32, when_full: QueueFull) -> io::Result<()> {
-        socket::send_all(self.socket.as_fd(), &wire::opening(self.number, length, when_full))?;
+    fn bind(&mut self, length: u32, when_full: QueueFull) -> Result<(), OpenError> {
+        let opening = wire::opening(self.number, length, when_full);
+        socket::send_all(self.socket.as_fd(), &opening).map_err(OpenError::Bind)?;
         match self.fill(First::Here) {
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.heard().find_map(|heard| refusal(&heard)).map_or(Ok(()), Err),
+            Err(error) => Err(OpenError::Bind(error)),
+            Ok(()) => {
+                self.heard().find_map(|heard| refusal(&heard)).map_or(Ok(()), |error| Err(OpenError::Refused(error)))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use std::os::unix::net::UnixDatagram;
 
-use super::super::wire::tests::numbered_as;
+use super::super::wire::tests::{numbered_as, refusing};
 use super::*;
 
 /// A queue, and who plays the kernel.
@@ -34,4 +34,16 @@ fn a_packet_that_is_cut_off_is_handed_over_empty_among_the_others() {
         .collect();
     assert_eq!(payloads, [vec![7; 32], vec![], vec![7; 32]]);
     assert!(crate::packet::parse(&[]).is_err(), "so the fail mode decides");
+}
+
+#[test]
+fn only_the_kernels_answer_is_a_refusal_and_not_a_call_that_fails() {
+    let (mut answered, kernel) = queue();
+    kernel.send(&refusing(-libc::EPERM)).unwrap();
+    let refused = answered.bind(16, QueueFull::Open);
+    assert!(matches!(refused, Err(OpenError::Refused(error)) if error.raw_os_error() == Some(libc::EPERM)));
+
+    let (mut unanswered, kernel) = queue();
+    drop(kernel);
+    assert!(matches!(unanswered.bind(16, QueueFull::Open), Err(OpenError::Bind(_))));
 }
