@@ -35,6 +35,7 @@ enum Kind {
 }
 
 /// A packet that waits for its verdict.
+#[must_use = "a packet without a verdict waits until the queue is closed, or goes with those after it"]
 pub struct Message(Origin);
 
 enum Origin {
@@ -57,9 +58,14 @@ pub enum Received {
     Packet(Message),
     /// Nothing, for a while.
     Nothing,
-    /// The kernel had flushed packets before our verdict on them came: one report for each verdict that found none, and no reason to stop.
+    /// So many verdicts that were left of the last batch are in the kernel now.
+    Sent(u32),
+    /// The kernel had flushed packets before our verdict on them came: one report for each message of verdicts that found none, which is for
+    /// one packet or a run of up to 64. No reason to stop.
     Flushed,
-    /// Anything else: no reason to stop either, if it does not go on and on.
+    /// The kernel takes no verdicts just now. They stay, and are sent again: no reason to stop either, if it does not go on and on.
+    Unsent(io::Error),
+    /// Anything else: likewise.
     Failed(io::Error),
 }
 
@@ -127,10 +133,12 @@ impl Queue {
         }
     }
 
-    /// Gives `message` its verdict, which is sent with the last one of its batch. Says how many went to the kernel now.
+    /// Gives `message` its verdict, which is sent with the last one of its batch. Says how many went to the kernel now. Packets get their
+    /// verdicts in the order in which they were received: a run of one verdict is for all that wait up to its last. An error means that
+    /// the kernel did not take this verdict and will not be told again.
     pub fn verdict(&mut self, message: Message, verdict: Verdict) -> io::Result<u32> {
         match (&mut self.0, message.0) {
-            (Kind::Batch(batch), Origin::Batch(message)) => batch.verdict(message, verdict),
+            (Kind::Batch(batch), Origin::Batch(message)) => Ok(batch.verdict(message, verdict)),
             (Kind::Plain(plain), Origin::Plain(message)) => plain.verdict(message, verdict).map(|()| 1),
             (Kind::Batch(_), Origin::Plain(_)) | (Kind::Plain(_), Origin::Batch(_)) => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "a packet of another queue"))
@@ -138,11 +146,12 @@ impl Queue {
         }
     }
 
-    /// Sends the verdicts that wait for the rest of their batch. Says how many.
-    pub fn send(&mut self) -> io::Result<u32> {
+    /// Sends the verdicts that wait for the rest of their batch. Says how many: none, if the kernel takes none just now. Then they stay, and
+    /// `receive` tells, if it lasts.
+    pub fn send(&mut self) -> u32 {
         match &mut self.0 {
             Kind::Batch(batch) => batch.send(),
-            Kind::Plain(_) => Ok(0),
+            Kind::Plain(_) => 0,
         }
     }
 

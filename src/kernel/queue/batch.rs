@@ -81,8 +81,10 @@ impl Batch {
             }
             // Something is left only where the last messages of a batch are no packets, or the kernel took no verdicts just now. They must
             // not wait as long as we do; and as long as they cannot be sent, a batch more of them finds no room.
-            if let Err(error) = self.send() {
-                return Received::Failed(error);
+            match self.try_send() {
+                Ok(0) => {}
+                Ok(count) => return Received::Sent(count),
+                Err(error) => return Received::Unsent(error),
             }
             match self.fill(First::Awaited) {
                 Ok(()) => {}
@@ -95,16 +97,21 @@ impl Batch {
     }
 
     /// The verdict on a packet; with the last one of the batch, all are sent.
-    pub(super) fn verdict(&mut self, message: Message, verdict: Verdict) -> io::Result<u32> {
+    pub(super) fn verdict(&mut self, message: Message, verdict: Verdict) -> u32 {
         self.verdicts.add(message.number, verdict);
         if let Some(slot) = self.slots.get_mut(message.slot) {
             *slot = message.octets;
         }
-        if self.next < self.filled { Ok(0) } else { self.send() }
+        if self.next < self.filled { 0 } else { self.send() }
     }
 
-    /// Sends the verdicts that there are. They stay, if the kernel does not take them, and are sent with the next.
-    pub(super) fn send(&mut self) -> io::Result<u32> {
+    /// Sends the verdicts that there are; `receive` tells of a refusal, when it has tried once more.
+    pub(super) fn send(&mut self) -> u32 {
+        self.try_send().unwrap_or(0)
+    }
+
+    /// They stay, if the kernel does not take them, and are sent with the next.
+    fn try_send(&mut self) -> io::Result<u32> {
         let count = self.verdicts.count();
         if count > 0 {
             socket::send_all(self.socket.as_fd(), self.verdicts.octets())?;
@@ -169,7 +176,7 @@ impl Drop for Batch {
     /// What is judged is not to be lost with those that are not.
     fn drop(&mut self) {
         // There is nothing to be done about a socket that takes no verdicts.
-        let (Ok(_) | Err(_)) = self.send();
+        let (Ok(_) | Err(_)) = self.try_send();
     }
 }
 

@@ -18,6 +18,11 @@ fn packet(queue: &mut Batch) -> Message {
     message
 }
 
+/// How many messages of verdicts were sent at once; none, if nothing was.
+fn sent(kernel: &UnixDatagram) -> usize {
+    kernel.recv(&mut [0; 4096]).map_or(0, |length| length / 32)
+}
+
 #[test]
 fn a_packet_that_is_cut_off_is_handed_over_empty_among_the_others() {
     let (mut queue, kernel) = queue();
@@ -34,6 +39,36 @@ fn a_packet_that_is_cut_off_is_handed_over_empty_among_the_others() {
         .collect();
     assert_eq!(payloads, [vec![7; 32], vec![], vec![7; 32]]);
     assert!(crate::packet::parse(&[]).is_err(), "so the fail mode decides");
+}
+
+#[test]
+fn verdicts_left_when_a_batch_ends_with_no_packet_are_sent_and_counted_before_it_waits() {
+    let (mut queue, kernel) = queue();
+    kernel.send(&numbered_as(1, &[7; 32])).unwrap();
+    kernel.send(&refusing(0)).unwrap();
+    let message = packet(&mut queue);
+    assert_eq!(queue.verdict(message, Verdict::Accept), 0);
+    assert!(matches!(queue.receive(), Received::Sent(1)));
+    assert_eq!(sent(&kernel), 1);
+    assert!(matches!(queue.receive(), Received::Nothing));
+}
+
+#[test]
+fn verdicts_that_the_kernel_does_not_take_stay_and_are_told_of_until_it_does() {
+    let (mut queue, kernel) = queue();
+    kernel.send(&numbered_as(1, &[7; 32])).unwrap();
+    let message = packet(&mut queue);
+    let mut filled = 0;
+    while socket::send_all(queue.socket.as_fd(), &[0]).is_ok() {
+        filled += 1;
+    }
+    assert_eq!(queue.verdict(message, Verdict::Accept), 0);
+    for _ in 0..3 {
+        assert!(matches!(queue.receive(), Received::Unsent(_)));
+    }
+    (0..filled).for_each(|_| assert_eq!(sent(&kernel), 0));
+    assert!(matches!(queue.receive(), Received::Sent(1)));
+    assert_eq!(sent(&kernel), 1);
 }
 
 #[test]
