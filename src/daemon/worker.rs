@@ -1,8 +1,8 @@
 //! One worker: one queue, one way to the block sets. A packet's way through user space is all here.
 //!
-//! Per packet: receive, parse, ask the scan table, verdict. For a new offender also one netlink transaction, before the verdict.
-//! Nothing else: no allocation, no other system call, no lock held over one. Packets that wait together are received together, and
-//! their verdicts sent together.
+//! Per packet: receive, parse, ask the scan table, verdict. For a new offender also one netlink transaction, before the verdict, and
+//! ahead of it the verdicts of those who are let go. Nothing else: no allocation, no other system call, no lock held over one. Packets
+//! that wait together are received together, and their verdicts sent together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,9 +27,9 @@ const MAX_FAILURES: u32 = 10_000;
 /// What keeps the kernel from taking verdicts is a want of memory: it passes, and not by our asking. So it is given ten seconds.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So long a verdict waits, at most, for those of the packets that were read with it. Judging a whole batch takes a fifth of this; with
-/// offenders in it, whose blocks take some 10 µs each and must be in the kernel first, many times as long. So a packet that is let
-/// go waits no longer than this and one block.
+/// So long a verdict waits for those of the packets that were read with it, and one judgement longer: that takes some microseconds, a full
+/// batch of them more than this. A block can take as long as another program loads rules, and nobody who is let go waits for the block of
+/// one behind him.
 const PATIENCE: Duration = Duration::from_micros(100);
 
 pub(super) struct Worker {
@@ -142,6 +142,10 @@ impl Worker {
         let packet = question(&policy.protect, packet, bytes);
         let decision = policy.rules.judge(&shared.table, now, &packet, &policy.surroundings);
         trace!("{packet:?}: {decision:?}");
+        if self.judge.takes_a_block(&decision) {
+            let sent = self.queue.let_go();
+            self.note(sent);
+        }
         self.judge.carry_out(now, decision)
     }
 }

@@ -155,6 +155,14 @@ impl Queue {
         }
     }
 
+    /// Sends them if one of them lets its packet go: who is dropped misses nothing by waiting.
+    pub fn let_go(&mut self) -> u32 {
+        match &mut self.0 {
+            Kind::Batch(batch) => batch.let_go(),
+            Kind::Plain(_) => 0,
+        }
+    }
+
     /// Changes the length and what happens when it is full, while packets come. It asks for no answer, which could come behind
     /// packets: what the kernel refuses stays as it was.
     pub fn retune(&mut self, length: u32, when_full: QueueFull) -> io::Result<()> {

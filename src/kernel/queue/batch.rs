@@ -110,6 +110,10 @@ impl Batch {
         self.try_send().unwrap_or(0)
     }
 
+    pub(super) fn let_go(&mut self) -> u32 {
+        if self.verdicts.let_go() { self.send() } else { 0 }
+    }
+
     /// They stay, if the kernel does not take them, and are sent with the next.
     fn try_send(&mut self) -> io::Result<u32> {
         let count = self.verdicts.count();

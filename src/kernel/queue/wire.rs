@@ -178,12 +178,13 @@ pub(super) struct Verdicts {
     answers: Vec<Answer>,
     last: Option<Verdict>,
     count: u32,
+    let_go: bool,
 }
 
 impl Verdicts {
     /// For queue number `queue`, with room for `most`.
     pub(super) fn new(queue: u16, most: usize) -> Self {
-        Self { queue, answers: Vec::with_capacity(most), last: None, count: 0 }
+        Self { queue, answers: Vec::with_capacity(most), last: None, count: 0, let_go: false }
     }
 
     /// The verdict on the packet that came next.
@@ -196,6 +197,7 @@ impl Verdicts {
             Some(_) | None => self.answers.push(alone),
         }
         self.last = Some(verdict);
+        self.let_go |= verdict == Verdict::Accept;
     }
 
     /// The messages.
@@ -208,10 +210,15 @@ impl Verdicts {
         self.count
     }
 
+    /// Whether one of them lets its packet go.
+    pub(super) const fn let_go(&self) -> bool {
+        self.let_go
+    }
+
     /// They are sent.
     pub(super) fn clear(&mut self) {
         self.answers.clear();
-        (self.last, self.count) = (None, 0);
+        (self.last, self.count, self.let_go) = (None, 0, false);
     }
 
     fn answer(&self, kind: u16, packet: u32, verdict: Verdict) -> Answer {

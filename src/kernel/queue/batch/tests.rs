@@ -24,6 +24,19 @@ fn sent(kernel: &UnixDatagram) -> usize {
 }
 
 #[test]
+fn what_waits_is_sent_ahead_only_if_it_lets_a_packet_go() {
+    let (mut queue, kernel) = queue();
+    (1..=4).for_each(|number| assert!(kernel.send(&numbered_as(number, &[7; 32])).is_ok()));
+    for (verdict, ahead) in [(Verdict::Drop, 0), (Verdict::Accept, 2), (Verdict::Drop, 0)] {
+        let message = packet(&mut queue);
+        assert_eq!(queue.verdict(message, verdict), 0);
+        assert_eq!((queue.let_go(), sent(&kernel)), (ahead, usize::try_from(ahead).unwrap()), "{verdict:?}");
+    }
+    let last = packet(&mut queue);
+    assert_eq!((queue.verdict(last, Verdict::Accept), sent(&kernel)), (2, 2));
+}
+
+#[test]
 fn a_packet_that_is_cut_off_is_handed_over_empty_among_the_others() {
     let (mut queue, kernel) = queue();
     let long = numbered_as(2, &[7; 2000]);

@@ -165,6 +165,19 @@ fn a_run_of_one_verdict_is_one_message_and_a_packet_alone_is_named_alone() {
 }
 
 #[test]
+fn verdicts_that_let_a_packet_go_are_told_from_those_that_only_drop() {
+    let mut verdicts = Verdicts::new(3100, 64);
+    let mut after = |packet, verdict| {
+        verdicts.add(packet, verdict);
+        verdicts.let_go()
+    };
+    let told = [(1, Verdict::Drop), (2, Verdict::Accept), (3, Verdict::Drop)].map(|(packet, on)| after(packet, on));
+    assert_eq!(told, [false, true, true]);
+    verdicts.clear();
+    assert!(!verdicts.let_go());
+}
+
+#[test]
 fn a_queue_is_bound_and_set_up_in_one_message() {
     let attributes = |octets: &[u8]| {
         let message = messages(octets).next().unwrap();
