@@ -42,6 +42,11 @@ impl Judge {
         Some(known)
     }
 
+    /// Whether this takes a block in the kernel, which waits while another program loads rules.
+    pub(super) fn takes_a_block(&self, decision: &Decision) -> bool {
+        matches!((decision, self.policy.mode), (Decision::Block(_), Mode::Enforce))
+    }
+
     /// Does what was decided at `now`; the verdict is what the packet gets.
     pub(super) fn carry_out(&mut self, now: Moment, decision: Decision) -> Verdict {
         match (decision, self.policy.mode) {

@@ -1,13 +1,13 @@
 //! One worker: one queue, one way to the block sets. A packet's way through user space is all here.
 //!
-//! Per packet: receive, parse, ask the scan table, verdict. For a new offender also one netlink transaction, before the verdict.
-//! Nothing else: no allocation, no other system call, no lock held over one. Packets that wait together are received together, and
-//! their verdicts sent together.
+//! Per packet: receive, parse, ask the scan table, verdict. For a new offender also one netlink transaction, before the verdict, and
+//! ahead of it the verdicts of those who are let go. Nothing else: no allocation, no other system call, no lock held over one. Packets
+//! that wait together are received together, and their verdicts sent together.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use log::{error, trace, warn};
@@ -22,12 +22,14 @@ use crate::packet::{self, Packet};
 use crate::report::counters::{Counters, count};
 use crate::time::Moment;
 
-/// So many failures to receive in a row, with no packet between them, mean that the socket is gone for good.
+/// So many failures in a row, with no packet between them, mean that the socket is gone for good.
 const MAX_FAILURES: u32 = 10_000;
+/// What keeps the kernel from taking verdicts is a want of memory: it passes, and not by our asking. So it is given ten seconds.
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// So long a verdict waits, at most, for those of the packets that were read with it. Judging a whole batch takes a fifth of this; with
-/// offenders in it, whose blocks take some 10 µs each and must be in the kernel first, many times as long. So a packet that is let
-/// go waits no longer than this and one block.
+/// So long a verdict waits for those of the packets that were read with it, and one judgement longer: that takes some microseconds, a full
+/// batch of them more than this. A block can take as long as another program loads rules, and nobody who is let go waits for the block of
+/// one behind him.
 const PATIENCE: Duration = Duration::from_micros(100);
 
 pub(super) struct Worker {
@@ -68,14 +70,19 @@ impl Worker {
                     failures = 0;
                     self.follow_policy();
                 }
+                Received::Sent(sent) => self.note(sent),
                 Received::Flushed => count(&self.judge.counters.lost),
+                Received::Unsent(_) => {
+                    failures = failures.saturating_add(1);
+                    pause();
+                }
                 Received::Failed(_) => {
                     failures = failures.saturating_add(1);
                     count(&self.judge.counters.lost);
                 }
             }
         }
-        error!("cannot receive from the queue any more");
+        error!("cannot receive from the queue or answer it any more");
     }
 
     /// After a reload: a queue of another length, another number of blocks.
@@ -101,8 +108,10 @@ impl Worker {
             policy.unjudged
         });
         count(if verdict == Verdict::Drop { &counters.dropped } else { &counters.accepted });
-        let sent = self.queue.verdict(message, verdict);
-        self.note(&sent);
+        match self.queue.verdict(message, verdict) {
+            Ok(sent) => self.note(sent),
+            Err(_) => count(&self.judge.counters.lost),
+        }
     }
 
     /// Sees to it that nobody waits long for those who came with him.
@@ -112,19 +121,15 @@ impl Worker {
         } else if now.since(self.unsent_since) > PATIENCE {
             self.unsent_since = now;
             let sent = self.queue.send();
-            self.note(&sent);
+            self.note(sent);
         }
     }
 
     /// So many verdicts are in the kernel now.
-    fn note(&self, sent: &io::Result<u32>) {
-        match sent {
-            Ok(0) => {}
-            Ok(sent) => {
-                let Judge { counters, shared, .. } = &self.judge;
-                counters.verdict_time.note_all(*sent, shared.clock.now().since(self.came));
-            }
-            Err(_) => count(&self.judge.counters.lost),
+    fn note(&self, sent: u32) {
+        if sent > 0 {
+            let Judge { counters, shared, .. } = &self.judge;
+            counters.verdict_time.note_all(sent, shared.clock.now().since(self.came));
         }
     }
 
@@ -137,8 +142,17 @@ impl Worker {
         let packet = question(&policy.protect, packet, bytes);
         let decision = policy.rules.judge(&shared.table, now, &packet, &policy.surroundings);
         trace!("{packet:?}: {decision:?}");
+        if self.judge.takes_a_block(&decision) {
+            let sent = self.queue.let_go();
+            self.note(sent);
+        }
         self.judge.carry_out(now, decision)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "as long as no verdict is taken, there is nothing else to do")]
+fn pause() {
+    thread::sleep(PAUSE);
 }
 
 /// What a protected host refuses stands for the packet that it refuses: nobody serves what was asked for.

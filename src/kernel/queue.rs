@@ -35,6 +35,7 @@ enum Kind {
 }
 
 /// A packet that waits for its verdict.
+#[must_use = "a packet without a verdict waits until the queue is closed, or goes with those after it"]
 pub struct Message(Origin);
 
 enum Origin {
@@ -57,9 +58,14 @@ pub enum Received {
     Packet(Message),
     /// Nothing, for a while.
     Nothing,
-    /// The kernel had flushed packets before our verdict on them came: one report for each verdict that found none, and no reason to stop.
+    /// So many verdicts that were left of the last batch are in the kernel now.
+    Sent(u32),
+    /// The kernel had flushed packets before our verdict on them came: one report for each message of verdicts that found none, which is for
+    /// one packet or a run of up to 64. No reason to stop.
     Flushed,
-    /// Anything else: no reason to stop either, if it does not go on and on.
+    /// The kernel takes no verdicts just now. They stay, and are sent again: no reason to stop either, if it does not go on and on.
+    Unsent(io::Error),
+    /// Anything else: likewise.
     Failed(io::Error),
 }
 
@@ -93,6 +99,8 @@ enum OpenError {
     Socket(io::Error),
     /// While the queue was bound to it.
     Bind(io::Error),
+    /// The kernel's answer to that.
+    Refused(io::Error),
 }
 
 impl Queue {
@@ -106,11 +114,14 @@ impl Queue {
         let not_permitted = |error: &io::Error| error.raw_os_error() == Some(libc::EPERM);
         opened.map(Self).map_err(|error| match error {
             OpenError::Socket(error) if not_permitted(&error) => QueueError::Forbidden(number),
-            // The large buffer needs the same right as the queue does: who has it and is refused here meets somebody else.
-            OpenError::Bind(error) if not_permitted(&error) => {
+            // The large buffer needs the same right as the queue does: who has it and is refused here meets somebody else. What a filter
+            // of system calls forbids is no refusal of the kernel's queues.
+            OpenError::Refused(error) if not_permitted(&error) => {
                 QueueError::InUse { number, owner: owner(number).unwrap_or_else(|| UNSEEN.to_owned()) }
             }
-            OpenError::Socket(source) | OpenError::Bind(source) => QueueError::Open { number, source },
+            OpenError::Socket(source) | OpenError::Bind(source) | OpenError::Refused(source) => {
+                QueueError::Open { number, source }
+            }
         })
     }
 
@@ -122,10 +133,12 @@ impl Queue {
         }
     }
 
-    /// Gives `message` its verdict, which is sent with the last one of its batch. Says how many went to the kernel now.
+    /// Gives `message` its verdict, which is sent with the last one of its batch. Says how many went to the kernel now. Packets get their
+    /// verdicts in the order in which they were received: a run of one verdict is for all that wait up to its last. An error means that
+    /// the kernel did not take this verdict and will not be told again.
     pub fn verdict(&mut self, message: Message, verdict: Verdict) -> io::Result<u32> {
         match (&mut self.0, message.0) {
-            (Kind::Batch(batch), Origin::Batch(message)) => batch.verdict(message, verdict),
+            (Kind::Batch(batch), Origin::Batch(message)) => Ok(batch.verdict(message, verdict)),
             (Kind::Plain(plain), Origin::Plain(message)) => plain.verdict(message, verdict).map(|()| 1),
             (Kind::Batch(_), Origin::Plain(_)) | (Kind::Plain(_), Origin::Batch(_)) => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "a packet of another queue"))
@@ -133,11 +146,20 @@ impl Queue {
         }
     }
 
-    /// Sends the verdicts that wait for the rest of their batch. Says how many.
-    pub fn send(&mut self) -> io::Result<u32> {
+    /// Sends the verdicts that wait for the rest of their batch. Says how many: none, if the kernel takes none just now. Then they stay, and
+    /// `receive` tells, if it lasts.
+    pub fn send(&mut self) -> u32 {
         match &mut self.0 {
             Kind::Batch(batch) => batch.send(),
-            Kind::Plain(_) => Ok(0),
+            Kind::Plain(_) => 0,
+        }
+    }
+
+    /// Sends them if one of them lets its packet go: who is dropped misses nothing by waiting.
+    pub fn let_go(&mut self) -> u32 {
+        match &mut self.0 {
+            Kind::Batch(batch) => batch.let_go(),
+            Kind::Plain(_) => 0,
         }
     }
 

@@ -27,7 +27,8 @@ pub struct Counters {
     pub blocks: AtomicU64,
     /// Sources that should be blocked, and the kernel did not take it.
     pub block_failures: AtomicU64,
-    /// Reports of the kernel that a packet was lost: flushed before its verdict, or by an overrun. At decoys: contacts that found no room.
+    /// Reports that packets were lost, not packets: verdicts that came after the kernel had flushed those they were for (one report for a run
+    /// of up to 64), or that it refused; and failures to receive. At decoys: contacts that found no room.
     pub lost: AtomicU64,
     /// Facts that the writer was too busy to take.
     pub facts_lost: AtomicU64,

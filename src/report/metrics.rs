@@ -132,7 +132,7 @@ fn work(numbers: &Numbers) -> Vec<Family> {
         ),
         each(
             "nftrap_lost_packets_total",
-            "Reports of the kernel that a packet was lost before its verdict.",
+            "Reports that packets were lost before their verdict: each is for one, or for a run of up to 64.",
             |totals| totals.lost,
         ),
         each("nftrap_blocks_total", "Sources blocked; in observe mode, those that would be.", |totals| totals.blocks),

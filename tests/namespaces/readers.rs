@@ -25,6 +25,16 @@ table inet ledger {
   }
 }
 ";
+/// Counts those whose source is blocked when their verdict comes, and all.
+const LATER_THAN_THE_QUEUE: &str = "\
+table inet nftrap {
+  chain later {
+    type filter hook input priority 10; policy accept;
+    ip saddr @block4 counter
+    tcp dport 8081 counter
+  }
+}
+";
 /// Packets that are sent before it is seen whether they have arrived: a link holds no more.
 const HANDFUL: usize = 200;
 
@@ -86,6 +96,27 @@ fn each_packet_of_a_batch_gets_its_own_verdict() {
     let expected: Vec<_> = (0..2000).filter(|n| !is_offenders(*n)).collect();
     let wrong = arrived.iter().zip(&expected).find(|(arrived, expected)| arrived != expected);
     assert!(arrived == expected, "{} of {} arrived, the first out of place {wrong:?}", arrived.len(), expected.len());
+}
+
+#[test]
+fn who_is_let_go_does_not_wait_for_the_block_of_one_read_with_him() {
+    for reader in READERS {
+        let Some(lab) = Lab::on_one_link() else { return };
+        let config = format!("{ONE_QUEUE}reader = \"{reader}\"\n{WATCH_AT_ONCE}");
+        let daemon = Daemon::start(&lab.server, &config);
+        // The first packet of each source is let go, the second is what it is blocked for: while the first goes on, it is not yet.
+        lab.server.nft_load(LATER_THAN_THE_QUEUE);
+        let pair = |n: u32| [8081, 111].map(|port| tcp((forged(n), 40_000), (SERVER, port), SYN));
+        queue_up(&lab, &daemon, &(0..200).flat_map(pair).collect::<Vec<_>>());
+        daemon.signal(Signal::CONT);
+        wait_until("all are judged", || lab.server.queue_counts().0 == 0);
+        assert_eq!(blocked(&lab).len(), 200, "{reader}");
+        let (done, seen) = lab.server.nft(&["list", "chain", "inet", "nftrap", "later"]);
+        assert!(
+            done && seen.contains("@block4 counter packets 0 ") && seen.contains("8081 counter packets 200 "),
+            "{seen}"
+        );
+    }
 }
 
 #[test]

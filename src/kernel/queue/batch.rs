@@ -42,8 +42,13 @@ pub(super) struct Message {
 
 impl Batch {
     pub(super) fn open(number: u16, length: u32, when_full: QueueFull) -> Result<Self, OpenError> {
-        let socket = socket::open(length).map_err(OpenError::Socket)?;
-        let mut batch = Self {
+        let mut batch = Self::over(socket::open(length).map_err(OpenError::Socket)?, number);
+        batch.bind(length, when_full)?;
+        Ok(batch)
+    }
+
+    fn over(socket: OwnedFd, number: u16) -> Self {
+        Self {
             socket,
             number,
             slots: std::array::from_fn(|_| Octets::default()),
@@ -52,19 +57,20 @@ impl Batch {
             next: 0,
             begun: false,
             verdicts: Verdicts::new(number, BATCH),
-        };
-        batch.bind(length, when_full).map_err(OpenError::Bind)?;
-        Ok(batch)
+        }
     }
 
     /// The kernel's refusal is there when the message is sent. Where rules of an earlier daemon point at this queue, packets may be there
     /// as well, and stay for `receive`.
-    fn bind(&mut self, length: u32, when_full: QueueFull) -> io::Result<()> {
-        socket::send_all(self.socket.as_fd(), &wire::opening(self.number, length, when_full))?;
+    fn bind(&mut self, length: u32, when_full: QueueFull) -> Result<(), OpenError> {
+        let opening = wire::opening(self.number, length, when_full);
+        socket::send_all(self.socket.as_fd(), &opening).map_err(OpenError::Bind)?;
         match self.fill(First::Here) {
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.heard().find_map(|heard| refusal(&heard)).map_or(Ok(()), Err),
+            Err(error) => Err(OpenError::Bind(error)),
+            Ok(()) => {
+                self.heard().find_map(|heard| refusal(&heard)).map_or(Ok(()), |error| Err(OpenError::Refused(error)))
+            }
         }
     }
 
@@ -75,8 +81,10 @@ impl Batch {
             }
             // Something is left only where the last messages of a batch are no packets, or the kernel took no verdicts just now. They must
             // not wait as long as we do; and as long as they cannot be sent, a batch more of them finds no room.
-            if let Err(error) = self.send() {
-                return Received::Failed(error);
+            match self.try_send() {
+                Ok(0) => {}
+                Ok(count) => return Received::Sent(count),
+                Err(error) => return Received::Unsent(error),
             }
             match self.fill(First::Awaited) {
                 Ok(()) => {}
@@ -89,16 +97,25 @@ impl Batch {
     }
 
     /// The verdict on a packet; with the last one of the batch, all are sent.
-    pub(super) fn verdict(&mut self, message: Message, verdict: Verdict) -> io::Result<u32> {
+    pub(super) fn verdict(&mut self, message: Message, verdict: Verdict) -> u32 {
         self.verdicts.add(message.number, verdict);
         if let Some(slot) = self.slots.get_mut(message.slot) {
             *slot = message.octets;
         }
-        if self.next < self.filled { Ok(0) } else { self.send() }
+        if self.next < self.filled { 0 } else { self.send() }
     }
 
-    /// Sends the verdicts that there are. They stay, if the kernel does not take them, and are sent with the next.
-    pub(super) fn send(&mut self) -> io::Result<u32> {
+    /// Sends the verdicts that there are; `receive` tells of a refusal, when it has tried once more.
+    pub(super) fn send(&mut self) -> u32 {
+        self.try_send().unwrap_or(0)
+    }
+
+    pub(super) fn let_go(&mut self) -> u32 {
+        if self.verdicts.let_go() { self.send() } else { 0 }
+    }
+
+    /// They stay, if the kernel does not take them, and are sent with the next.
+    fn try_send(&mut self) -> io::Result<u32> {
         let count = self.verdicts.count();
         if count > 0 {
             socket::send_all(self.socket.as_fd(), self.verdicts.octets())?;
@@ -144,7 +161,7 @@ impl Batch {
                 }
                 Heard::Refused(libc::ENOENT) => Received::Flushed,
                 Heard::Refused(error) => Received::Failed(io::Error::from_raw_os_error(error)),
-                // If it was a packet, it waits until a run of verdicts goes past it.
+                // The kernel puts a packet's number first: what has none is not a packet, or it goes with the next run of verdicts.
                 Heard::Unreadable => Received::Failed(io::ErrorKind::InvalidData.into()),
                 Heard::Nothing => continue,
             });
@@ -163,7 +180,7 @@ impl Drop for Batch {
     /// What is judged is not to be lost with those that are not.
     fn drop(&mut self) {
         // There is nothing to be done about a socket that takes no verdicts.
-        let (Ok(_) | Err(_)) = self.send();
+        let (Ok(_) | Err(_)) = self.try_send();
     }
 }
 
@@ -183,3 +200,6 @@ fn refusal(heard: &Heard) -> Option<io::Error> {
         Heard::Packet(..) | Heard::Unreadable | Heard::Nothing => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

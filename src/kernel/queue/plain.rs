@@ -29,7 +29,7 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn open(number: u16, length: u32, when_full: QueueFull) -> Result<Self, OpenError> {
         let (queue, socket) = roomy(length).map_err(OpenError::Socket)?;
-        let inner = bind(queue, &socket, number, length, when_full).map_err(OpenError::Bind)?;
+        let inner = bind(queue, &socket, number, length, when_full)?;
         Ok(Self { inner, socket, number })
     }
 
@@ -71,16 +71,21 @@ fn bind(
     number: u16,
     length: u32,
     when_full: QueueFull,
-) -> io::Result<nfq::Queue> {
-    queue.bind(number)?;
+) -> Result<nfq::Queue, OpenError> {
+    // `nfq` does not tell the kernel's answer from a call that failed.
+    queue.bind(number).map_err(OpenError::Refused)?;
+    set_up(&mut queue, socket, number, length, when_full).map_err(OpenError::Bind)?;
+    Ok(queue)
+}
+
+fn set_up(queue: &mut nfq::Queue, socket: &OwnedFd, number: u16, length: u32, when_full: QueueFull) -> io::Result<()> {
     queue.set_queue_max_len(number, length)?;
     queue.set_copy_range(number, COPY_BYTES)?;
     // A large packet comes whole, and not as the many that it will be on the wire: one verdict serves them all.
     queue.set_recv_gso(number, true)?;
     queue.set_fail_open(number, when_full == QueueFull::Open)?;
     // Only now: each call above waits for an answer, however long that takes.
-    set_socket_timeout(socket, Timeout::Recv, Some(WAIT))?;
-    Ok(queue)
+    Ok(set_socket_timeout(socket, Timeout::Recv, Some(WAIT))?)
 }
 
 /// The numbers of our open files.

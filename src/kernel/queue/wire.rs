@@ -49,7 +49,7 @@ pub(super) enum Heard {
     Packet(u32, Range<usize>),
     /// It refuses something that we said, with this error number, positive.
     Refused(i32),
-    /// Nothing that we know, or a packet without its number.
+    /// Nothing that we know, or a packet of which not even the number is there.
     Unreadable,
     /// What we said is done, or there is nothing to say.
     Nothing,
@@ -57,7 +57,7 @@ pub(super) enum Heard {
 
 /// Reads what was received at once: the kernel puts one message into each datagram.
 pub(super) fn read(octets: &[u8]) -> Heard {
-    let Some(message) = messages(octets).next() else { return Heard::Unreadable };
+    let Some(message) = messages(octets).next() else { return cut_off(octets) };
     if message.kind == PACKET {
         let end = MESSAGE_HEADER.saturating_add(message.body.len());
         return packet(octets.get(..end).unwrap_or_default());
@@ -67,6 +67,12 @@ pub(super) fn read(octets: &[u8]) -> Heard {
         (libc::NLMSG_ERROR, error) => Heard::Refused(error),
         (_, _) => Heard::Unreadable,
     }
+}
+
+/// A message that is longer than what there is of it. A packet's number comes first: so it gets a verdict of its own.
+fn cut_off(octets: &[u8]) -> Heard {
+    let kind = octets.get(WORD..).and_then(|rest| rest.first_chunk());
+    if kind == Some(&PACKET.to_ne_bytes()) { packet(octets) } else { Heard::Unreadable }
 }
 
 fn packet(message: &[u8]) -> Heard {
@@ -172,12 +178,13 @@ pub(super) struct Verdicts {
     answers: Vec<Answer>,
     last: Option<Verdict>,
     count: u32,
+    let_go: bool,
 }
 
 impl Verdicts {
     /// For queue number `queue`, with room for `most`.
     pub(super) fn new(queue: u16, most: usize) -> Self {
-        Self { queue, answers: Vec::with_capacity(most), last: None, count: 0 }
+        Self { queue, answers: Vec::with_capacity(most), last: None, count: 0, let_go: false }
     }
 
     /// The verdict on the packet that came next.
@@ -190,6 +197,7 @@ impl Verdicts {
             Some(_) | None => self.answers.push(alone),
         }
         self.last = Some(verdict);
+        self.let_go |= verdict == Verdict::Accept;
     }
 
     /// The messages.
@@ -202,10 +210,15 @@ impl Verdicts {
         self.count
     }
 
+    /// Whether one of them lets its packet go.
+    pub(super) const fn let_go(&self) -> bool {
+        self.let_go
+    }
+
     /// They are sent.
     pub(super) fn clear(&mut self) {
         self.answers.clear();
-        (self.last, self.count) = (None, 0);
+        (self.last, self.count, self.let_go) = (None, 0, false);
     }
 
     fn answer(&self, kind: u16, packet: u32, verdict: Verdict) -> Answer {
@@ -230,4 +243,4 @@ impl Verdicts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

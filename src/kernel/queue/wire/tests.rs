@@ -23,6 +23,16 @@ fn packet_of(attributes: &[Vec<u8>]) -> Vec<u8> {
     framed(PACKET, &[&[2, 0, 0x0c, 0x1c][..], &attributes.concat()].concat())
 }
 
+/// A packet by its number, and its copy.
+pub(in crate::kernel::queue) fn numbered_as(number: u32, copy: &[u8]) -> Vec<u8> {
+    packet_of(&[whole(PACKET_HEADER, &[&number.to_be_bytes()[..], &[8, 0, 1]].concat()), whole(PAYLOAD, copy)])
+}
+
+/// What the kernel says to a request: this error, or none.
+pub(in crate::kernel::queue) fn refusing(error: i32) -> Vec<u8> {
+    framed(2, &[&error.to_ne_bytes()[..], &[0; 16]].concat())
+}
+
 /// Packet 0x01020304, by Ethernet, at a hook.
 fn numbered() -> Vec<u8> {
     whole(PACKET_HEADER, &[1, 2, 3, 4, 0x08, 0, 1])
@@ -77,11 +87,12 @@ fn an_attribute_of_a_wrong_length_ends_the_list() {
 fn what_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
     let message = packet_of(&[numbered(), whole(PAYLOAD, &[7; 32])]);
     for end in 0..message.len() {
-        assert_eq!(read(&message[..end]), Heard::Unreadable, "netlink's own header says it is longer: {end}");
+        let cut_off = read(&message[..end]);
         let mut reframed = message[..end].to_vec();
         if let Some(length) = reframed.first_chunk_mut() {
             *length = u32::try_from(end).unwrap().to_ne_bytes();
         }
+        assert_eq!(cut_off, read(&reframed), "whether netlink's own header says that it is longer, or not: {end}");
         match read(&reframed) {
             Heard::Packet(number, payload) => {
                 assert_eq!((number, payload), (0x0102_0304, 0..0), "{end}");
@@ -92,6 +103,11 @@ fn what_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
         }
     }
     assert_eq!(payload_of(&message).unwrap().1, [7; 32]);
+    assert_eq!(
+        read(&refusing(-libc::ENOENT)[..30]),
+        Heard::Unreadable,
+        "only a packet needs an answer whatever is said of it"
+    );
 }
 
 #[test]
@@ -113,9 +129,8 @@ fn any_octets_are_read_without_a_panic_and_never_past_their_end() {
 
 #[test]
 fn a_refusal_is_its_error_number_and_an_acknowledgement_nothing() {
-    let said = |error: i32| framed(2, &[&error.to_ne_bytes()[..], &[0; 16]].concat());
-    assert_eq!(read(&said(-libc::ENOENT)), Heard::Refused(libc::ENOENT));
-    assert_eq!(read(&said(0)), Heard::Nothing);
+    assert_eq!(read(&refusing(-libc::ENOENT)), Heard::Refused(libc::ENOENT));
+    assert_eq!(read(&refusing(0)), Heard::Nothing);
     assert_eq!(read(&framed(2, &[])), Heard::Refused(libc::EIO));
     assert_eq!(read(&framed(1, &[])), Heard::Nothing);
     assert_eq!(read(&framed(0x0a00, &[0; 8])), Heard::Unreadable);
@@ -147,6 +162,19 @@ fn a_run_of_one_verdict_is_one_message_and_a_packet_alone_is_named_alone() {
     verdicts.add(u32::MAX, Drop);
     verdicts.add(0, Drop);
     assert_eq!(said(&verdicts), [(VERDICT_BATCH, 0, 0)], "numbers start anew after the last one");
+}
+
+#[test]
+fn verdicts_that_let_a_packet_go_are_told_from_those_that_only_drop() {
+    let mut verdicts = Verdicts::new(3100, 64);
+    let mut after = |packet, verdict| {
+        verdicts.add(packet, verdict);
+        verdicts.let_go()
+    };
+    let told = [(1, Verdict::Drop), (2, Verdict::Accept), (3, Verdict::Drop)].map(|(packet, on)| after(packet, on));
+    assert_eq!(told, [false, true, true]);
+    verdicts.clear();
+    assert!(!verdicts.let_go());
 }
 
 #[test]
