@@ -145,6 +145,19 @@ fn who_is_allowed_by_a_reload_is_let_in_elsewhere_too() {
 }
 
 #[test]
+fn who_is_put_into_an_allow_file_is_let_in_elsewhere_too() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let noted = Noted::at(&lab, "[allow]\nsources = [\"./friends\"]\n");
+    let list = noted.desk.file.path().with_file_name("friends");
+    fs::write(&list, "10.1.0.9\n").expect("write the list");
+    let _daemon = noted.start();
+    lab.probe(routed(2), SERVER, 111);
+    noted.wait_for(2);
+    fs::write(&list, "10.1.0.9\n10.1.0.2\n").expect("write the list");
+    assert_eq!(noted.wait_for(3)[2], "unblock 10.1.0.2 111 stcp");
+}
+
+#[test]
 fn another_config_is_in_force_with_the_next_event_also_where_there_was_none() {
     let Some(lab) = Lab::on_one_link() else { return };
     let noted = Noted::at(&lab, "");

@@ -64,6 +64,7 @@ fn who_probes_by_udp_is_reported_where_the_operator_says_so_and_by_tcp_blocked()
     lab.settle(&daemon, SERVER);
     assert!(!daemon.blocks("10.1.0.2"));
     assert!(desk.done("why 10.1.0.2").starts_with("10.1.0.2 was reported, and is not blocked"));
+    assert!(desk.done("status").starts_with("guarding"), "by TCP");
     assert!(desk.listed().iter().all(|line| !line.starts_with("10.1.0.2 ")));
 
     // By TCP it is blocked, for what it does by TCP: what may be forged does not count.
@@ -78,4 +79,16 @@ fn who_probes_by_udp_is_reported_where_the_operator_says_so_and_by_tcp_blocked()
         lab.wire.send(&udp((routed(3), 4000), (SERVER, 69), b"?"));
     }
     daemon.wait_for_line("blocked source=10.1.0.3 port=69 protocol=udp ");
+}
+
+#[test]
+fn who_has_both_protocols_reported_only_is_told_that_he_observes() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, &format!("block = {{ tcp = \"observe\", udp = \"command\" }}\n{ONE_QUEUE}"));
+    let daemon = desk.start();
+    daemon.wait_for_line("ready mode=observe ");
+    assert!(desk.done("status").starts_with("observing"));
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("would block source=10.1.0.2 ");
+    assert!(!daemon.blocks("10.1.0.2"));
 }
