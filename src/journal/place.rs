@@ -55,7 +55,7 @@ fn folder(file: &Path) -> &Path {
 
 /// Gives what we made at `path` to whom its folder belongs, if we are root and that is somebody else: who runs as that user later is to
 /// find its own. Not a file that has another name elsewhere.
-pub(crate) fn give_to_owner_of_folder(made: &File, path: &Path) -> io::Result<()> {
+pub(super) fn give_to_owner_of_folder(made: &File, path: &Path) -> io::Result<()> {
     let (folder, made_as) = (fs::metadata(folder(path))?, made.metadata()?);
     let ours_alone = made_as.is_file() && made_as.nlink() == 1 && made_as.uid() == ROOT;
     if geteuid().is_root() && folder.uid() != ROOT && ours_alone {

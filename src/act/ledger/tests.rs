@@ -1,4 +1,7 @@
-use std::os::unix::fs::{MetadataExt as _, chown};
+//! What the ledger keeps over a crash, and whose it must be.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use super::super::facts::samples::facts;
 use super::*;
@@ -43,7 +46,7 @@ fn what_is_saved_is_read_again_and_nothing_leaves_no_file() {
     assert_eq!(rows, []);
     let rows = [row("192.0.2.1", &["ALL: 192.0.2.1"]), Row { until: None, owed: false, ..row("2001:db8::/64", &[]) }];
     ledger.save(&rows);
-    assert_eq!(fs::metadata(folder.file()).unwrap().mode() & 0o777, MODE);
+    assert_eq!(fs::metadata(folder.file()).unwrap().mode() & 0o777, 0o640);
     assert_eq!(folder.rows(), Some(rows.to_vec()));
     ledger.save(&[]);
     assert!(!folder.file().exists());
@@ -55,7 +58,7 @@ fn a_line_that_we_did_not_write_costs_no_other() {
     let good = serde_json::to_string(&row("192.0.2.1", &[])).unwrap();
     let evil = serde_json::to_string(&row("192.0.2.2", &["ALL: 192.0.2.2\nALL: ALL"])).unwrap();
     fs::write(folder.file(), format!("{{\"source\":\n{evil}\n\0\n{good}\n{{}}\n")).unwrap();
-    fs::set_permissions(folder.file(), Permissions::from_mode(MODE)).unwrap();
+    fs::set_permissions(folder.file(), Permissions::from_mode(0o640)).unwrap();
     assert_eq!(folder.rows(), Some(vec![row("192.0.2.1", &[])]));
 }
 
@@ -66,7 +69,7 @@ fn what_somebody_else_may_have_written_is_not_read() {
     ledger.save(&[row("192.0.2.1", &[])]);
     fs::set_permissions(folder.file(), Permissions::from_mode(0o660)).unwrap();
     assert_eq!(folder.rows(), None);
-    fs::set_permissions(folder.file(), Permissions::from_mode(MODE)).unwrap();
+    fs::set_permissions(folder.file(), Permissions::from_mode(0o640)).unwrap();
     assert_eq!(folder.rows().map(|rows| rows.len()), Some(1));
     for mode in [0o777, 0o770, 0o1777] {
         fs::set_permissions(&folder.0, Permissions::from_mode(mode)).unwrap();

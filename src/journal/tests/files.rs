@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 
 use rusqlite::ErrorCode;
 
+use super::super::place::give_to_owner_of_folder;
 use super::*;
 
 fn refusal(settings: Settings) -> String {

@@ -1,12 +1,26 @@
 //! Puts a file in another's place, whole or not at all, and on the disk when it is done.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::place::give_to_owner_of_folder;
+
+/// As the journal has it: ours to write, our group's to read.
+const MODE: u32 = 0o640;
+
+/// Has `text` at `path`, beside the journal and as the journal is: whose the folder is, its is the file.
+pub(crate) fn replace_ours(path: &Path, text: &[u8]) -> io::Result<()> {
+    let prepare = |file: &File, path: &Path| {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+        give_to_owner_of_folder(file, path)
+    };
+    replace(path, text, prepare, || Ok(()))
+}
+
 /// Has `text` at `path`, in a new file that `prepare` may give its mode and owner; `check` has the last word before it is in place.
-pub(super) fn replace(
+pub(crate) fn replace(
     path: &Path,
     text: &[u8],
     prepare: impl FnOnce(&File, &Path) -> io::Result<()>,
