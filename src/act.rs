@@ -27,7 +27,6 @@ mod facts;
 mod invocation;
 mod ledger;
 mod others;
-mod replace;
 mod run;
 mod said;
 mod telling;

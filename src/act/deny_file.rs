@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::cases::Change;
 use super::deny::{edited, there};
 use super::others::{Writer, writer};
-use super::replace::replace;
+use crate::journal::replace;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! What we shall have to end one day, in a file beside the journal, so that a daemon which starts knows it: a line of JSON for each source.
 //! Replaced as a whole, and **bounded** by what `Cases` holds; where nothing is to be ended there is no file.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use log::warn;
@@ -12,15 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::deny::Line;
 use super::facts::Facts;
 use super::others::{Writer, writer};
-use super::replace::replace;
 use crate::event::Wall;
-use crate::journal::give_to_owner_of_folder;
+use crate::journal::replace_ours;
 
 #[cfg(test)]
 mod tests;
 
-/// Our user writes, our group reads, as the journal.
-const MODE: u32 = 0o640;
 /// More we did not write.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -106,11 +103,7 @@ fn write(path: &Path, rows: &[Row]) -> io::Result<()> {
         serde_json::to_writer(&mut text, row)?;
         text.push(b'\n');
     }
-    let prepare = |file: &File, path: &Path| {
-        file.set_permissions(Permissions::from_mode(MODE))?;
-        give_to_owner_of_folder(file, path)
-    };
-    replace(path, &text, prepare, || Ok(()))
+    replace_ours(path, &text)
 }
 
 fn read(path: &Path) -> Result<Vec<Row>, Unread> {

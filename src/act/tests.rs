@@ -1,3 +1,5 @@
+//! The actor's ways in: what finds room, and what is nothing to it.
+
 use super::facts::samples::offence;
 use super::*;
 

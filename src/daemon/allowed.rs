@@ -3,9 +3,8 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -14,7 +13,7 @@ use log::warn;
 use crate::control::server::Refusal;
 use crate::detect::prefixes::Prefixes;
 use crate::event::plain;
-use crate::journal::give_to_owner_of_folder;
+use crate::journal::replace_ours;
 
 /// More belong into the config.
 const MAX_ENTRIES: usize = 4096;
@@ -131,7 +130,7 @@ impl Allowed {
         })?;
         let (text, _) = read_all(file)?;
         let text = with_line(&text, prefix, entry);
-        replace(file, &text).map_err(|error| {
+        replace_ours(file, text.as_bytes()).map_err(|error| {
             Refusal::new(format!("cannot write {}: {error}", file.display()), "nothing was changed; check the folder")
         })?;
         Ok(parse(&text).0)
@@ -199,26 +198,6 @@ fn read(file: &Path) -> io::Result<String> {
     }
     // A letter of another encoding, in a reason, keeps nobody from being allowed.
     fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Another file in its place, whole or not at all; never through a link that somebody put there.
-pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let mut fresh = file.to_owned().into_os_string();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&fresh)?;
-    give_to_owner_of_folder(&out, &fresh)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&fresh, file)?;
-    // The new name is to be on the disk as well; where a folder cannot be synced, it soon is by itself.
-    let (Ok(()) | Err(_)) =
-        file.parent().map_or(Ok(()), |folder| fs::File::open(folder).and_then(|folder| folder.sync_all()));
-    Ok(())
 }
 
 #[cfg(test)]

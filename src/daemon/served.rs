@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use log::debug;
 
-use super::allowed::replace;
+use crate::journal::replace_ours;
 use crate::kernel::clock::wall;
 use crate::kernel::home;
 use crate::kernel::ruleset::Listening;
@@ -51,7 +51,7 @@ impl Served {
         let Some(file) = self.file.clone().filter(|_| changed && idle) else { return };
         let text = text(&self.known, &home::read());
         let write = move || {
-            if let Err(error) = replace(&file, &text) {
+            if let Err(error) = replace_ours(&file, text.as_bytes()) {
                 debug!(error:%; "cannot note which ports are served: after a reboot they are traps until their services are up");
             }
         };

@@ -1,3 +1,5 @@
+//! What is done about a source, in which order, and what ends it.
+
 use std::path::Path;
 
 use super::super::deny::edited;

@@ -1,3 +1,5 @@
+//! Files for TCP wrappers: what is refused, and what stays as it was.
+
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,3 +1,5 @@
+//! Real processes: how they end, and what they may not have of ours.
+
 use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;

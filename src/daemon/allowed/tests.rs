@@ -56,7 +56,7 @@ fn a_link_is_replaced_and_not_followed() {
     let folder = folder("link");
     let (file, other) = (folder.join("nftrap.allow"), folder.join("other"));
     fs::write(&other, "# mine").unwrap();
-    for name in ["nftrap.allow", "nftrap.allow.new"] {
+    for name in ["nftrap.allow", ".nftrap.allow.nftrap-new"] {
         std::os::unix::fs::symlink(&other, folder.join(name)).unwrap();
     }
     let mut list = Allowed { entries: Vec::new(), file: Some(file.clone()) };

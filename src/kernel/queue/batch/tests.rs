@@ -1,3 +1,5 @@
+//! A socket pair plays the kernel: refusals, and what is sent again.
+
 use std::os::unix::net::UnixDatagram;
 
 use super::super::wire::tests::{numbered_as, refusing};

@@ -1,3 +1,5 @@
+//! Messages as the kernel frames them, and as nobody should.
+
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 use super::*;
