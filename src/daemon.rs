@@ -63,6 +63,7 @@ use audience::Audience;
 use books::Books;
 use files::Files;
 use protection::Guard;
+use served::Served;
 use start::{Shared, our_queues, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
@@ -137,7 +138,7 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let mut memory = memory::look(&config)?;
-    launch::load(&config, &share(&config), &mut memory)?;
+    launch::load(&config, &share(&config), &mut memory, &Served::at(config.served_file()))?;
     Ok(memory.blocks(config.mode).len())
 }
 
@@ -173,7 +174,7 @@ struct Daemon {
     keeper: Option<Keeper>,
     files: Files,
     allow_files: AllowFiles,
-    served: served::Served,
+    served: Served,
     chronicler: Option<Chronicler>,
     /// Ends when it is dropped.
     _exporter: Option<Exporter>,

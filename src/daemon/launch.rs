@@ -20,10 +20,11 @@ use super::judge::Judge;
 use super::memory::Memory;
 use super::proof::Proof;
 use super::protection::{Guard, Protection};
+use super::served::Served;
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
-use super::{Daemon, DaemonError, memory, numbers, orders, pulse, served};
+use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
 use crate::config::{Config, Decoy, LogFormat, Report};
 use crate::control::server;
 use crate::event::What;
@@ -52,7 +53,8 @@ impl Daemon {
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
         let shared = Arc::new(Shared { decoys, ..share(&whole) });
-        load(&whole, &shared, &mut memory)?;
+        let served = Served::at(whole.served_file());
+        load(&whole, &shared, &mut memory, &served)?;
         let (sender, facts) = bounded(PENDING_FACTS);
         let opened = open_workers(&whole, &shared, &sender, &memory)?;
         drop(sender);
@@ -80,7 +82,6 @@ impl Daemon {
             counters.push(counted);
             workers.extend(threads);
         }
-        let served = served::Served::at(whole.served_file());
         let (answers, orders) = answers(&shared, &books, &audience, &counters);
         start_pulse(&shared, &books, &counters)?;
         let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
@@ -115,13 +116,13 @@ impl Daemon {
         self.books.health().method = method;
         self.books.health().protection = Protection::Whole;
         announce(&config, method, self.blocks);
-        self.served.remember(&self.shared.host().listening);
         self.audience.chronicle.active();
         if let Some(problem) = no_group(&config) {
             warn!("{problem}");
         }
         let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
         self.audience.tell(What::Started { version, blocks });
+        self.served.remember(&nft::listening());
         Ok(())
     }
 
@@ -149,10 +150,10 @@ impl Daemon {
 
 /// Puts our table into the kernel, with nothing queued, and what an earlier daemon left: in the journal, and in the kernel itself.
 /// `config` is with whom operators allowed.
-pub(super) fn load(config: &Config, shared: &Shared, memory: &mut Memory) -> Result<(), NftError> {
+pub(super) fn load(config: &Config, shared: &Shared, memory: &mut Memory, served: &Served) -> Result<(), NftError> {
     memory.take_networks(nft::forget_networks(config)?);
     let mut host = shared.host();
-    host.listening.extend(served::remembered(config.served_file().as_deref()));
+    host.listening.extend(served.ports());
     host.listening.sort_unstable();
     host.listening.dedup();
     nft::load(config, &host, memory.blocks(config.mode))?;

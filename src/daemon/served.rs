@@ -40,6 +40,11 @@ impl Served {
         Self { known: load(file.as_deref()), file, written: 0, at_work: None }
     }
 
+    /// What was served lately, on this host.
+    pub(super) fn ports(&self) -> impl Iterator<Item = Listening> {
+        self.known.keys().copied()
+    }
+
     /// Notes what is served now, and has the file say so, too.
     pub(super) fn remember(&mut self, listening: &[Listening]) {
         let now = wall().to_seconds();
@@ -58,11 +63,6 @@ impl Served {
         self.written = now;
         self.at_work = std::thread::Builder::new().name("served".into()).spawn(write).ok();
     }
-}
-
-/// What `file` says was served lately, on this host.
-pub(super) fn remembered(file: Option<&Path>) -> impl Iterator<Item = Listening> {
-    load(file).into_keys()
 }
 
 fn load(file: Option<&Path>) -> Ports {
@@ -134,12 +134,12 @@ mod tests {
         let mut served = Served::at(Some(file.clone()));
         served.remember(&[Listening { protocol: "tcp", port: 443 }]);
         served.at_work.take().unwrap().join().unwrap();
-        let names: Vec<_> = remembered(Some(&file)).map(|port| (port.protocol, port.port)).collect();
+        let names: Vec<_> = Served::at(Some(file)).ports().map(|port| (port.protocol, port.port)).collect();
         assert_eq!(names, [("tcp", 22), ("tcp", 443), ("udp", 53)]);
         served.remember(&[]);
         assert!(served.at_work.is_none(), "there is nothing new to write");
-        for none in [Some(folder.as_path()), Some(&folder.join("none")), None] {
-            assert_eq!(remembered(none).count(), 0);
+        for none in [Some(folder.clone()), Some(folder.join("none")), None] {
+            assert_eq!(Served::at(none).ports().count(), 0);
         }
         Served::at(None).remember(&[Listening { protocol: "tcp", port: 443 }]);
         fs::remove_dir_all(&folder).unwrap();

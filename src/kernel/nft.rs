@@ -23,6 +23,7 @@ mod networks;
 
 pub use bans::bans;
 pub use networks::forget_networks;
+pub use surroundings::listening;
 
 /// Why the ruleset is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +219,7 @@ pub fn host(on_link: &[Ipv6Net]) -> Host {
         ephemeral: ephemeral_ports(),
         links: surroundings::links(on_link),
         exempt: Prefixes::default(),
-        listening: surroundings::listening(),
+        listening: listening(),
         sctp: if spoken { Sctp::Spoken } else { Sctp::Unknown },
         decoys: Decoys::default(),
     }
