@@ -146,7 +146,7 @@ fn said<T>(list: Option<Result<T, String>>, bad: &mut Vec<String>) -> Option<T> 
 }
 
 /// How many of the first are not in the second.
-fn beyond(some: &Prefixes, others: &Prefixes) -> usize {
+pub(super) fn beyond(some: &Prefixes, others: &Prefixes) -> usize {
     some.nets().filter(|net| !others.covers(*net)).count()
 }
 

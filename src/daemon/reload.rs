@@ -8,6 +8,7 @@ use std::sync::Arc;
 use log::{error, warn};
 use sd_notify::NotifyState;
 
+use super::allow_files::beyond;
 use super::allowed::Allowed;
 use super::launch::no_group;
 use super::orders::{banned, refuse};
@@ -184,7 +185,7 @@ fn reloading() -> Vec<NotifyState<'static>> {
 fn notes(old: &Config, fresh: &Config) -> Vec<String> {
     let mode = (old.mode_in_effect() != fresh.mode_in_effect())
         .then(|| format!("the mode is {} now", mode_name(fresh.mode_in_effect())));
-    let gone = old.allow.nets().filter(|net| !fresh.allow.covers(*net)).count();
+    let gone = beyond(&old.allow, &fresh.allow);
     let allow = (gone > 0).then(|| format!("{gone} entries of [allow] are gone"));
     mode.into_iter().chain(allow).collect()
 }
