@@ -33,10 +33,9 @@ mod telling;
 #[cfg(test)]
 mod tests;
 
-use crate::config::{Act, Command, Config, HostsDeny, Mode};
+use crate::config::{Act, Block, Command, Config, HostsDeny, Mode};
 use crate::detect::Triggers;
 use crate::detect::prefixes::Prefixes;
-use crate::detect::probe::Protocol;
 use crate::event::{Event, Offence, What};
 use crate::kernel::clock::Clock;
 use actor::Thread;
@@ -58,8 +57,7 @@ pub struct Policy {
     deny: HostsDeny,
     triggers: Triggers,
     mode: Mode,
-    /// What is done about who probes by anything but UDP, and by UDP.
-    acts: (Act, Act),
+    block: Block,
 }
 
 /// The running actor, for as many as have something for it.
@@ -93,7 +91,7 @@ impl Policy {
     pub fn of(config: &Config) -> Self {
         let triggers = Triggers::of(config);
         let (command, deny) = (config.command.clone(), config.hosts_deny.clone());
-        Self { command, deny, triggers, mode: config.mode, acts: (config.block.tcp, config.block.udp) }
+        Self { command, deny, triggers, mode: config.mode, block: config.block }
     }
 
     /// Whether there is anything to do.
@@ -105,7 +103,7 @@ impl Policy {
 
     /// What is done about an offender that is not blocked.
     fn act_of_one_let_go(&self, offence: &Offence) -> Act {
-        let act = if offence.probe.protocol == Protocol::Udp { self.acts.1 } else { self.acts.0 };
+        let act = self.block.act_on(offence.probe.protocol);
         if self.mode == Mode::Enforce && act == Act::Command { Act::Command } else { Act::Observe }
     }
 

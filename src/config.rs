@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::detect::prefixes::Prefixes;
+use crate::detect::probe::Protocol;
 
 mod act;
 pub mod load;
@@ -189,6 +190,17 @@ pub struct Block {
     pub tcp: Act,
     /// What is done about who probes by UDP.
     pub udp: Act,
+}
+
+impl Block {
+    /// What is done about who probes by `protocol`.
+    #[must_use]
+    pub const fn act_on(&self, protocol: Protocol) -> Act {
+        match protocol {
+            Protocol::Udp => self.udp,
+            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.tcp,
+        }
+    }
 }
 
 /// How packets come to us.
