@@ -182,6 +182,10 @@ pub struct Block {
     pub factor: u32,
     /// No further one is longer; whole seconds.
     pub longest: Duration,
+    /// The same as `time`, for who has proven its address.
+    pub proven_time: Duration,
+    /// The same as `longest`, for who has proven its address.
+    pub proven_longest: Duration,
     /// So long after a block its source counts as a repeat offender.
     pub memory: Duration,
     /// So many blocks at most; past this the one that would end first makes room.
@@ -428,6 +432,8 @@ impl Default for Block {
             time: Duration::from_secs(600),
             factor: 2,
             longest: Duration::from_secs(7200),
+            proven_time: Duration::from_secs(3600),
+            proven_longest: Duration::from_secs(7 * 86_400),
             memory: Duration::from_secs(7 * 86_400),
             max: 131_072,
             tcp: Act::Block,

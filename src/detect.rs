@@ -28,6 +28,8 @@ pub struct Rules {
     pub unserved_from: Moment,
     /// What is done about who probes by UDP; `threshold` has it for all else.
     pub udp: Effect,
+    /// How long who has proven its address is blocked; `threshold` has it for all whose address may be forged.
+    pub proven: Terms,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -97,17 +99,19 @@ impl Rules {
     #[must_use]
     pub fn of(config: &Config, unserved_from: Moment, settle: Duration) -> Self {
         let block = &config.block;
+        let terms = Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory };
         Self {
             threshold: Threshold {
                 count: config.detect.count,
                 contacts: config.detect.threshold,
                 unserved: config.detect.sensitivity.contacts(),
                 window: config.detect.window,
-                block: Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory },
+                block: terms,
                 settle,
                 effect: effect(block.tcp),
             },
             udp: effect(block.udp),
+            proven: Terms { first: block.proven_time, longest: block.proven_longest, ..terms },
             triggers: Triggers::of(config),
             unserved_from,
             allow: config.allow.clone(),
@@ -148,10 +152,7 @@ impl Rules {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        let rule = match probe.contact.protocol {
-            Protocol::Udp => Threshold { effect: self.udp, ..self.threshold },
-            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.threshold,
-        };
+        let rule = self.rule(&probe);
         match table.observe(now, source, (&probe.contact, weight), &rule) {
             Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
             Standing::Offender { hits, repeat, until } => {
@@ -162,6 +163,19 @@ impl Rules {
                 }
             }
             Standing::Blocked(_) => Decision::StillBlocked,
+        }
+    }
+
+    /// What makes an offender of who sends `probe`, and for how long.
+    fn rule(&self, probe: &Probe) -> Threshold {
+        let rule = if probe.kind.proves_its_source() {
+            Threshold { block: self.proven, ..self.threshold }
+        } else {
+            self.threshold
+        };
+        match probe.contact.protocol {
+            Protocol::Udp => Threshold { effect: self.udp, ..rule },
+            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => rule,
         }
     }
 
@@ -206,6 +220,27 @@ mod tests {
             let Decision::Block(offence) = judged(&Config::default(), probe) else { panic!("{kind} is no offence") };
             assert_eq!((offence.probe, offence.hits), (probe, 1));
         }
+    }
+
+    #[test]
+    fn a_proven_source_is_blocked_for_longer_and_only_by_the_contact_that_proves_it() {
+        let around = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
+        let rules = Rules::of(&Config::default(), Moment::ZERO, Duration::MAX);
+        let table = ScanTable::new(1024, Seeds(1, 2));
+        let mut now = Moment::ZERO;
+        let mut lasts = |kind| {
+            let decided = rules.judge_answered(&table, now, at_decoy(Protocol::Tcp, kind), &around);
+            let Decision::Block(offence) = decided else { panic!("{decided:?}") };
+            let lasts = offence.until.since(now).as_secs() / 60;
+            now = offence.until;
+            (offence.repeat, lasts)
+        };
+        assert_eq!(lasts(Kind::Connect), (1, 60));
+        assert_eq!(lasts(Kind::Syn), (2, 20), "it may be forged, and the count of blocks is one");
+        assert_eq!(lasts(Kind::Connect), (3, 240));
+        let later: Vec<_> = (4..=9).map(|_| lasts(Kind::Connect).1).collect();
+        assert_eq!(later, [480, 960, 1920, 3840, 7680, 10_080], "a week at most");
+        assert_eq!(lasts(Kind::Syn), (10, 120));
     }
 
     #[test]

@@ -51,7 +51,13 @@ impl Model {
                 return Standing::Blocked(at(block.until));
             }
             return match weight {
-                Weight::Full | Weight::Unserved => self.block(second, source, (1, block.repeat), rule),
+                Weight::Full | Weight::Unserved => {
+                    self.block(second, source, (1, block.repeat), rule);
+                    // No contact shortens a block that is there.
+                    let until = self.blocks[&source].until.max(block.until);
+                    self.blocks.insert(source, Block { until, ..self.blocks[&source] });
+                    Standing::Offender { hits: 1, repeat: block.repeat, until: at(until) }
+                }
                 Weight::Half | Weight::UnservedHalf => Standing::Blocked(at(block.until)),
             };
         }
@@ -161,6 +167,7 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             },
             settle: Duration::from_secs(dice.below(3)),
         };
+        let proven = Terms { first: rule.block.first * 3, longest: rule.block.longest * 5, ..rule.block };
         let table = ScanTable::new(1 << 16, Seeds(round, !round));
         let (mut model, mut second) = (Model::default(), 0);
         for step in 0..3000 {
@@ -175,7 +182,10 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             let weight = weights[usize::try_from(dice.below(4)).unwrap()];
             // In every other round one of two packets is of a protocol whose offenders are reported only.
             let reported = round % 2 == 0 && dice.below(2) == 0;
-            let rule = Threshold { effect: if reported { Effect::Reported } else { Effect::Blocked }, ..rule };
+            let effect = if reported { Effect::Reported } else { Effect::Blocked };
+            // One of four contacts proves its source.
+            let block = if dice.below(4) == 0 { proven } else { rule.block };
+            let rule = Threshold { effect, block, ..rule };
             let expected = model.observe(second, source, (place, weight), &rule);
             let decided = table.observe(at(second), source, (&place, weight), &rule);
             assert_eq!(decided, expected, "round {round}, step {step}, second {second}, {source}, {rule:?}");

@@ -14,6 +14,9 @@ use crate::detect::source::Source;
 use crate::event::{Event, Seen, Wall, What};
 use crate::kernel::block_set::set_of;
 
+/// Why a block is longer than others.
+const PROVEN: &str = "; longer, for a connection with a decoy proved its address";
+
 /// One address's story.
 pub(super) struct Story<'a> {
     /// Who was asked for.
@@ -110,8 +113,15 @@ impl Story<'_> {
         let reason = reason.iter().filter(|reason| !reason.is_empty()).map(|reason| format!(": {}", printable(reason)));
         let repeat = repeat.filter(|repeat| *repeat > 1).map(|repeat| format!("; its block {repeat} in a row"));
         let packets = packets.map(|n| format!("; {} dropped since", counted(n, "packet")));
-        let more: String = reason.chain(repeat).chain(packets).collect();
+        let longer = self.is_proven(block).then(|| PROVEN.to_owned());
+        let more: String = reason.chain(repeat).chain(longer).chain(packets).collect();
         format!("{}{holds} is blocked {end}{by}{more}", printable(source))
+    }
+
+    /// Whether the offence that this block is for proved its source.
+    fn is_proven(&self, block: &Block) -> bool {
+        let offence = self.earlier.iter().find_map(|event| event.what.offence());
+        block.by == "nftrap" && offence.is_some_and(|offence| offence.probe.kind.proves_its_source())
     }
 
     /// How much of what is enough.

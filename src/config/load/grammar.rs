@@ -28,7 +28,7 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
     ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
-    ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp"]),
+    ("block", &["time", "factor", "longest", "proven_time", "proven_longest", "memory", "max", "tcp", "udp"]),
     ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
     ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
     ("hosts_deny", &["line", "file"]),
@@ -150,6 +150,12 @@ impl<'a> Reader<'a> {
             ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
             ("block", "factor") => source.set(&mut block.factor, v, number(v, 1..=MAX_FACTOR)),
             ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("block", "proven_time") => {
+                source.set(&mut block.proven_time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds));
+            }
+            ("block", "proven_longest") => {
+                source.set(&mut block.proven_longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds));
+            }
             ("block", "memory") => source.set(&mut block.memory, v, duration(v, MAX_BLOCK, Grain::Any)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
             ("allow", "sources") => {

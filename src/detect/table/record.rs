@@ -221,17 +221,20 @@ impl Record {
         // Who was reported and is to be blocked now offends for the same time.
         let repeats = if self.is_reported(now) { self.repeats } else { self.repeats.saturating_add(1) };
         self.repeats = if forgiven { 1 } else { repeats };
-        self.sentence(now, hits, rule)
+        self.sentence(now, hits, rule, Duration::ZERO)
     }
 
-    /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that.
+    /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that. Nor does a contact
+    /// that may be forged cut short what a proven one has earned.
     fn offend_again(&mut self, now: Moment, rule: &Threshold) -> Standing {
         self.repeats = self.repeats.max(1);
-        self.sentence(now, 1, rule)
+        let left = moment(self.blocked_until).since(now);
+        self.sentence(now, 1, rule, left)
     }
 
-    fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
-        self.set_blocked(now, rule.block.of(self.repeats), self.repeats);
+    /// Sets a block, of `least` at the least.
+    fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold, least: Duration) -> Standing {
+        self.set_blocked(now, rule.block.of(self.repeats).max(least), self.repeats);
         if rule.effect == Effect::Reported {
             (self.aftermath, self.packets) = (aftermath::REPORTED, 0);
             // It has been said, and leaves its room to what counts.

@@ -50,6 +50,20 @@ fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
 }
 
 #[test]
+fn a_block_of_a_proven_source_says_why_it_is_longer() {
+    let shown = Shown { blocks: vec![block("198.51.100.2")], ..shown("blocked") };
+    let mut past = past();
+    assert!(!told("198.51.100.2", &shown, &past).contains("longer"));
+    let What::Blocked(offence) = &mut past[0].what else { panic!("no block") };
+    offence.probe.kind = crate::detect::probe::Kind::Connect;
+    let text = told("198.51.100.2", &shown, &past);
+    let expected = "by nftrap; its block 3 in a row; longer, for a connection with a decoy proved its address; 12,345";
+    assert!(text.contains(expected), "{text}");
+    let operators = Shown { blocks: vec![Block { by: "operator".into(), ..block("198.51.100.2") }], ..shown };
+    assert!(!told("198.51.100.2", &operators, &past).contains("longer"));
+}
+
+#[test]
 fn a_block_is_told_with_its_end_its_reasons_its_past_and_the_way_out() {
     let evidence = vec![evidence(111), evidence(9999)];
     let shown = Shown { blocks: vec![block("198.51.100.2")], contacts: 2, repeats: 2, evidence, ..shown("blocked") };
