@@ -93,6 +93,14 @@ pub struct Offence {
     pub until: Moment,
 }
 
+/// A probe, how much it says, and what makes an offender of who sends it.
+#[derive(Clone, Copy)]
+struct Case {
+    probe: Probe,
+    weight: Weight,
+    rule: Threshold,
+}
+
 impl Rules {
     /// What `config` asks for. Unserved ports count from `unserved_from` on; a blocked source's packets may be on their way to us
     /// for `settle`.
@@ -122,8 +130,21 @@ impl Rules {
     #[must_use]
     pub fn judge(&self, table: &ScanTable, now: Moment, packet: &Packet, surroundings: &Surroundings) -> Decision {
         let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
-        let weight = probe.kind.weight(self.port(&probe));
-        self.weigh(table, now, (probe, weight), surroundings)
+        self.decide(table, now, &Case { probe, weight: self.weight(&probe), rule: self.rule(&probe) }, surroundings)
+    }
+
+    /// The same of a guest's packet. Whoever sent it may have forged its source, and cuts off a client at work by it.
+    #[must_use]
+    pub fn judge_guest(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        packet: &Packet,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
+        let rule = self.rule(&probe).of_guests();
+        self.decide(table, now, &Case { probe, weight: self.weight(&probe), rule }, surroundings)
     }
 
     /// Judges at `now` who asked a decoy, and was answered: in full, whatever other lists say of the port.
@@ -135,16 +156,11 @@ impl Rules {
         probe: Probe,
         surroundings: &Surroundings,
     ) -> Decision {
-        self.weigh(table, now, (probe, Weight::Full), surroundings)
+        self.decide(table, now, &Case { probe, weight: Weight::Full, rule: self.rule(&probe) }, surroundings)
     }
 
-    fn weigh(
-        &self,
-        table: &ScanTable,
-        now: Moment,
-        (probe, weight): (Probe, Weight),
-        surroundings: &Surroundings,
-    ) -> Decision {
+    fn decide(&self, table: &ScanTable, now: Moment, case: &Case, surroundings: &Surroundings) -> Decision {
+        let Case { probe, weight, rule } = *case;
         if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
             return Decision::Innocent;
         }
@@ -152,7 +168,6 @@ impl Rules {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        let rule = self.rule(&probe);
         match table.observe(now, source, (&probe.contact, weight), &rule) {
             Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
             Standing::Offender { hits, repeat, until } => {
@@ -179,13 +194,13 @@ impl Rules {
         }
     }
 
-    fn port(&self, probe: &Probe) -> Port {
+    fn weight(&self, probe: &Probe) -> Weight {
         let bait = match probe.contact.protocol {
             Protocol::Tcp => self.triggers.tcp.contains(probe.contact.port),
             Protocol::Udp => self.triggers.udp.contains(probe.contact.port),
             Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => false,
         };
-        if bait { Port::Trigger } else { Port::Unserved }
+        probe.kind.weight(if bait { Port::Trigger } else { Port::Unserved })
     }
 }
 
@@ -197,55 +212,4 @@ const fn effect(act: Act) -> Effect {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::probe::{Contact, Kind};
-    use super::table::Seeds;
-    use super::*;
-
-    fn at_decoy(protocol: Protocol, kind: Kind) -> Probe {
-        let contact = Contact { destination: [203, 0, 113, 2].into(), protocol, port: 8888 };
-        Probe { source: [198, 51, 100, 2].into(), contact, kind }
-    }
-
-    fn judged(config: &Config, probe: Probe) -> Decision {
-        let around = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
-        let rules = Rules::of(config, Moment::from_start(Duration::from_secs(300)), Duration::MAX);
-        rules.judge_answered(&ScanTable::new(1024, Seeds(1, 2)), Moment::ZERO, probe, &around)
-    }
-
-    #[test]
-    fn who_asks_a_decoy_is_an_offender_at_once_whatever_else_its_port_is() {
-        for (protocol, kind) in [(Protocol::Tcp, Kind::Connect), (Protocol::Udp, Kind::Udp)] {
-            let probe = at_decoy(protocol, kind);
-            let Decision::Block(offence) = judged(&Config::default(), probe) else { panic!("{kind} is no offence") };
-            assert_eq!((offence.probe, offence.hits), (probe, 1));
-        }
-    }
-
-    #[test]
-    fn a_proven_source_is_blocked_for_longer_and_only_by_the_contact_that_proves_it() {
-        let around = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
-        let rules = Rules::of(&Config::default(), Moment::ZERO, Duration::MAX);
-        let table = ScanTable::new(1024, Seeds(1, 2));
-        let mut now = Moment::ZERO;
-        let mut lasts = |kind| {
-            let decided = rules.judge_answered(&table, now, at_decoy(Protocol::Tcp, kind), &around);
-            let Decision::Block(offence) = decided else { panic!("{decided:?}") };
-            let lasts = offence.until.since(now).as_secs() / 60;
-            now = offence.until;
-            (offence.repeat, lasts)
-        };
-        assert_eq!(lasts(Kind::Connect), (1, 60));
-        assert_eq!(lasts(Kind::Syn), (2, 20), "it may be forged, and the count of blocks is one");
-        assert_eq!(lasts(Kind::Connect), (3, 240));
-        let later: Vec<_> = (4..=9).map(|_| lasts(Kind::Connect).1).collect();
-        assert_eq!(later, [480, 960, 1920, 3840, 7680, 10_080], "a week at most");
-        assert_eq!(lasts(Kind::Syn), (10, 120));
-    }
-
-    #[test]
-    fn who_is_allowed_may_ask_a_decoy() {
-        let config = Config { allow: Prefixes::new(&["198.51.100.0/24".parse().unwrap()]), ..Config::default() };
-        assert_eq!(judged(&config, at_decoy(Protocol::Tcp, Kind::Connect)), Decision::Innocent);
-    }
-}
+mod tests;

@@ -51,13 +51,8 @@ impl Model {
                 return Standing::Blocked(at(block.until));
             }
             return match weight {
-                Weight::Full | Weight::Unserved => {
-                    self.block(second, source, (1, block.repeat), rule);
-                    // No contact shortens a block that is there.
-                    let until = self.blocks[&source].until.max(block.until);
-                    self.blocks.insert(source, Block { until, ..self.blocks[&source] });
-                    Standing::Offender { hits: 1, repeat: block.repeat, until: at(until) }
-                }
+                // No contact shortens a block that is there.
+                Weight::Full | Weight::Unserved => self.block(second, source, (1, block.repeat, block.until), rule),
                 Weight::Half | Weight::UnservedHalf => Standing::Blocked(at(block.until)),
             };
         }
@@ -88,7 +83,7 @@ impl Model {
             self.packets.insert(source, 0);
             self.contacts.retain(|(who, _), (_, _, only)| *who != source || !*only);
         }
-        self.block(second, source, (if enough { packets } else { hits }, repeat), rule)
+        self.block(second, source, (if enough { packets } else { hits }, repeat, 0), rule)
     }
 
     fn count(
@@ -109,10 +104,16 @@ impl Model {
         (sum, hits, if known { Novelty::Again } else { Novelty::First })
     }
 
-    fn block(&mut self, second: u64, source: Source, (hits, repeat): (u8, u8), rule: &Threshold) -> Standing {
+    fn block(
+        &mut self,
+        second: u64,
+        source: Source,
+        (hits, repeat, least): (u8, u8, u64),
+        rule: &Threshold,
+    ) -> Standing {
         let grown =
             (1..repeat).fold(rule.block.first, |length, _| (length * rule.block.factor).min(rule.block.longest));
-        let until = second + grown.max(rule.block.first).as_secs();
+        let until = least.max(second + grown.max(rule.block.first).as_secs());
         self.blocks.insert(
             source,
             Block { set: second, until, repeat, over: false, reported: rule.effect == Effect::Reported },

@@ -149,6 +149,17 @@ pub enum Standing {
 }
 
 impl Threshold {
+    /// What makes one of a guest: as many contacts with triggers as with other ports, if that is more, and distinct ones, for whoever
+    /// forges one packet may well send it twice.
+    #[must_use]
+    pub const fn of_guests(self) -> Self {
+        if self.contacts < self.unserved {
+            Self { count: Count::Places, contacts: self.unserved, ..self }
+        } else {
+            self
+        }
+    }
+
     /// What one contact adds to [`ENOUGH`].
     fn share(&self, weight: Weight) -> u32 {
         let sharers = match weight {
