@@ -156,6 +156,9 @@ fn a_reload_makes_guests_of_all_who_talk_or_of_nobody() {
     probe_all(&lab, &lab.server, (routed(3), SERVER), &TRIGGERS, 1);
     assert!(!daemon.blocks("10.1.0.3"));
 
+    let why = desk.done("why 10.1.0.3");
+    assert!(why.contains("3 contacts remembered") && why.contains("here: within 1h enough are 4 with tr"), "{why}");
+
     desk.reload(&config("0s"));
     assert!(is_guest(&lab.server, "10.1.0.3"), "in a set that nobody asks");
     lab.probe(routed(3), SERVER, 111);

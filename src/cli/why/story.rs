@@ -126,11 +126,12 @@ impl Story<'_> {
 
     /// How much of what is enough.
     fn counted(&self) -> Option<String> {
-        let Shown { contacts, enough: (triggers, others), window, last_seen, repeats, .. } = self.shown;
+        let Shown { contacts, enough: (triggers, others), window, last_seen, repeats, guest, .. } = self.shown;
         if !self.runs || *contacts == 0 {
             return None;
         }
         let window = span(Duration::from_secs(*window));
+        let guest = if *guest { "it talks with a service here: " } else { "" };
         let seen = last_seen.as_deref().map(|at| format!(", last seen {}", time(at))).unwrap_or_default();
         let contacts = counted((*contacts).into(), "contact");
         let repeats = if *repeats > 0 && self.shown.blocks.is_empty() {
@@ -139,7 +140,7 @@ impl Story<'_> {
             String::new()
         };
         Some(format!(
-            "{contacts} remembered{seen}{repeats}; within {window} enough are {triggers} with trigger ports, or {others} with other ports that nobody serves"
+            "{contacts} remembered{seen}{repeats}; {guest}within {window} enough are {triggers} with trigger ports, or {others} with other ports that nobody serves"
         ))
     }
 

@@ -14,6 +14,7 @@ fn shown(state: &str) -> Shown {
         contacts: 0,
         enough: (1, 4),
         window: 3600,
+        guest: false,
         repeats: 0,
         evidence: Vec::new(),
     }
@@ -47,6 +48,16 @@ fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
         now: now(),
     }
     .told(&services)
+}
+
+#[test]
+fn of_a_guest_it_says_why_more_is_needed() {
+    let watched = Shown { contacts: 1, enough: (4, 4), guest: true, ..shown("watched") };
+    let text = told("198.51.100.2", &watched, &[]);
+    assert!(
+        text.contains("; it talks with a service here: within 1h enough are 4 with trigger ports, or 4 "),
+        "{text}"
+    );
 }
 
 #[test]
