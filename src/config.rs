@@ -1,5 +1,6 @@
 //! What can be set, its default and its reason. Values only: what a file says is turned into these in `config/load.rs`.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -171,6 +172,8 @@ pub struct Detect {
     pub max_sources: u32,
     /// An IPv6 source is the network of this prefix length, 48 to 128.
     pub ipv6_prefix: u8,
+    /// So long after it sent data over a connection with a service, a source is a guest; zero for never.
+    pub guest: Duration,
 }
 
 /// What a block is.
@@ -182,6 +185,10 @@ pub struct Block {
     pub factor: u32,
     /// No further one is longer; whole seconds.
     pub longest: Duration,
+    /// The same as `time`, for who has proven its address.
+    pub proven_time: Duration,
+    /// The same as `longest`, for who has proven its address.
+    pub proven_longest: Duration,
     /// So long after a block its source counts as a repeat offender.
     pub memory: Duration,
     /// So many blocks at most; past this the one that would end first makes room.
@@ -206,14 +213,22 @@ impl Block {
 /// How packets come to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queue {
-    /// Queue number of the first worker; the others follow.
+    /// Queue number of the first worker; the others follow, and after them the one for guests.
     pub first: u16,
-    /// Number of queues, and of workers; 1 to `MAX_QUEUES`.
+    /// Number of queues, and of workers, for strangers; 1 to `MAX_QUEUES`.
     pub count: u16,
     /// Packets that wait in one queue at most.
     pub length: u32,
     /// How they are read.
     pub reader: Reader,
+}
+
+impl Queue {
+    /// The numbers of all, the guests' at last.
+    #[must_use]
+    pub const fn numbers(&self) -> RangeInclusive<u16> {
+        self.first..=self.first.saturating_add(self.count)
+    }
 }
 
 /// How packets are read from a queue, and verdicts sent.
@@ -399,6 +414,7 @@ impl Default for Config {
                 window: Duration::from_secs(3600),
                 max_sources: 131_072,
                 ipv6_prefix: 64,
+                guest: Duration::from_secs(3600),
             },
             block: Block::default(),
             decoy: Decoy::default(),
@@ -428,6 +444,8 @@ impl Default for Block {
             time: Duration::from_secs(600),
             factor: 2,
             longest: Duration::from_secs(7200),
+            proven_time: Duration::from_secs(3600),
+            proven_longest: Duration::from_secs(7 * 86_400),
             memory: Duration::from_secs(7 * 86_400),
             max: 131_072,
             tcp: Act::Block,

@@ -28,6 +28,8 @@ pub struct Rules {
     pub unserved_from: Moment,
     /// What is done about who probes by UDP; `threshold` has it for all else.
     pub udp: Effect,
+    /// How long who has proven its address is blocked; `threshold` has it for all whose address may be forged.
+    pub proven: Terms,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -91,23 +93,33 @@ pub struct Offence {
     pub until: Moment,
 }
 
+/// A probe, how much it says, and what makes an offender of who sends it.
+#[derive(Clone, Copy)]
+struct Case {
+    probe: Probe,
+    weight: Weight,
+    rule: Threshold,
+}
+
 impl Rules {
     /// What `config` asks for. Unserved ports count from `unserved_from` on; a blocked source's packets may be on their way to us
     /// for `settle`.
     #[must_use]
     pub fn of(config: &Config, unserved_from: Moment, settle: Duration) -> Self {
         let block = &config.block;
+        let terms = Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory };
         Self {
             threshold: Threshold {
                 count: config.detect.count,
                 contacts: config.detect.threshold,
                 unserved: config.detect.sensitivity.contacts(),
                 window: config.detect.window,
-                block: Terms { first: block.time, factor: block.factor, longest: block.longest, memory: block.memory },
+                block: terms,
                 settle,
                 effect: effect(block.tcp),
             },
             udp: effect(block.udp),
+            proven: Terms { first: block.proven_time, longest: block.proven_longest, ..terms },
             triggers: Triggers::of(config),
             unserved_from,
             allow: config.allow.clone(),
@@ -118,8 +130,21 @@ impl Rules {
     #[must_use]
     pub fn judge(&self, table: &ScanTable, now: Moment, packet: &Packet, surroundings: &Surroundings) -> Decision {
         let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
-        let weight = probe.kind.weight(self.port(&probe));
-        self.weigh(table, now, (probe, weight), surroundings)
+        self.decide(table, now, &Case { probe, weight: self.weight(&probe), rule: self.rule(&probe) }, surroundings)
+    }
+
+    /// The same of a guest's packet. Whoever sent it may have forged its source, and cuts off a client at work by it.
+    #[must_use]
+    pub fn judge_guest(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        packet: &Packet,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let Some(probe) = Probe::read(packet) else { return Decision::Innocent };
+        let rule = self.rule(&probe).of_guests();
+        self.decide(table, now, &Case { probe, weight: self.weight(&probe), rule }, surroundings)
     }
 
     /// Judges at `now` who asked a decoy, and was answered: in full, whatever other lists say of the port.
@@ -131,16 +156,11 @@ impl Rules {
         probe: Probe,
         surroundings: &Surroundings,
     ) -> Decision {
-        self.weigh(table, now, (probe, Weight::Full), surroundings)
+        self.decide(table, now, &Case { probe, weight: Weight::Full, rule: self.rule(&probe) }, surroundings)
     }
 
-    fn weigh(
-        &self,
-        table: &ScanTable,
-        now: Moment,
-        (probe, weight): (Probe, Weight),
-        surroundings: &Surroundings,
-    ) -> Decision {
+    fn decide(&self, table: &ScanTable, now: Moment, case: &Case, surroundings: &Surroundings) -> Decision {
+        let Case { probe, weight, rule } = *case;
         if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
             return Decision::Innocent;
         }
@@ -148,10 +168,6 @@ impl Rules {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        let rule = match probe.contact.protocol {
-            Protocol::Udp => Threshold { effect: self.udp, ..self.threshold },
-            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.threshold,
-        };
         match table.observe(now, source, (&probe.contact, weight), &rule) {
             Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
             Standing::Offender { hits, repeat, until } => {
@@ -165,13 +181,26 @@ impl Rules {
         }
     }
 
-    fn port(&self, probe: &Probe) -> Port {
+    /// What makes an offender of who sends `probe`, and for how long.
+    fn rule(&self, probe: &Probe) -> Threshold {
+        let rule = if probe.kind.proves_its_source() {
+            Threshold { block: self.proven, ..self.threshold }
+        } else {
+            self.threshold
+        };
+        match probe.contact.protocol {
+            Protocol::Udp => Threshold { effect: self.udp, ..rule },
+            Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => rule,
+        }
+    }
+
+    fn weight(&self, probe: &Probe) -> Weight {
         let bait = match probe.contact.protocol {
             Protocol::Tcp => self.triggers.tcp.contains(probe.contact.port),
             Protocol::Udp => self.triggers.udp.contains(probe.contact.port),
             Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => false,
         };
-        if bait { Port::Trigger } else { Port::Unserved }
+        probe.kind.weight(if bait { Port::Trigger } else { Port::Unserved })
     }
 }
 
@@ -183,34 +212,4 @@ const fn effect(act: Act) -> Effect {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::probe::{Contact, Kind};
-    use super::table::Seeds;
-    use super::*;
-
-    fn at_decoy(protocol: Protocol, kind: Kind) -> Probe {
-        let contact = Contact { destination: [203, 0, 113, 2].into(), protocol, port: 8888 };
-        Probe { source: [198, 51, 100, 2].into(), contact, kind }
-    }
-
-    fn judged(config: &Config, probe: Probe) -> Decision {
-        let around = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
-        let rules = Rules::of(config, Moment::from_start(Duration::from_secs(300)), Duration::MAX);
-        rules.judge_answered(&ScanTable::new(1024, Seeds(1, 2)), Moment::ZERO, probe, &around)
-    }
-
-    #[test]
-    fn who_asks_a_decoy_is_an_offender_at_once_whatever_else_its_port_is() {
-        for (protocol, kind) in [(Protocol::Tcp, Kind::Connect), (Protocol::Udp, Kind::Udp)] {
-            let probe = at_decoy(protocol, kind);
-            let Decision::Block(offence) = judged(&Config::default(), probe) else { panic!("{kind} is no offence") };
-            assert_eq!((offence.probe, offence.hits), (probe, 1));
-        }
-    }
-
-    #[test]
-    fn who_is_allowed_may_ask_a_decoy() {
-        let config = Config { allow: Prefixes::new(&["198.51.100.0/24".parse().unwrap()]), ..Config::default() };
-        assert_eq!(judged(&config, at_decoy(Protocol::Tcp, Kind::Connect)), Decision::Innocent);
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //!       ─► conntrack
 //!       ─► prerouting (mangle)   @block and new ─► drop
 //!       ─► input / forward       flow known, allowed, or no trap ─► go on
-//!               trap ─► queue ─► worker: packet::parse ─► detect::Detector::observe ─► decision
+//!               trap ─► queue (guests have their own) ─► worker: packet::parse ─► detect::Detector::observe ─► decision
 //!                                 offender? ─► kernel::block_set first, then the verdict
 //!                                 fact ─► channel ─► daemon::writer ─► log, journal, followers, events file
 //!                                                         └─► report::chronicle ─► names ─► PortSentry's lines and files
@@ -27,6 +27,7 @@
 //! | scan table | the shared, bounded memory of sources and their contacts |
 //! | verdict | what happens to this packet: accept or drop |
 //! | decoy | a port that answers while nobody serves it: who completes a connection there has proven its address |
+//! | guest | a source that lately sent data over a connection with a service here: no single packet in its name cuts it off |
 //! | offender | a source whose contacts reached the threshold |
 //! | block | an offender's stay in a kernel set, with an end |
 //! | allow list | sources that are never blocked |

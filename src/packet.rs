@@ -65,6 +65,8 @@ impl TcpFlags {
     pub const SYN: u8 = 0x02;
     /// Aborts one.
     pub const RST: u8 = 0x04;
+    /// Ends what the sender had to say for now.
+    pub const PSH: u8 = 0x08;
     /// Acknowledges something.
     pub const ACK: u8 = 0x10;
 

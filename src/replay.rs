@@ -26,6 +26,7 @@ pub mod capture;
 pub mod checksum;
 pub mod flows;
 pub mod fragments;
+pub mod guests;
 pub mod hosts;
 pub mod octets;
 pub mod order;
@@ -42,6 +43,7 @@ pub mod tally;
 use capture::{Capture, Fault, Frame, Framed};
 use flows::Flows;
 use fragments::{Fragments, Joined};
+use guests::Guests;
 use order::Order;
 use rules::Rules;
 use seen::Seen;
@@ -137,6 +139,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
 struct Judge<'a> {
     rules: Rules<'a>,
     flows: Flows,
+    guests: Guests,
     law: detect::Rules,
     table: ScanTable,
     surroundings: Surroundings,
@@ -154,19 +157,27 @@ impl<'a> Judge<'a> {
         let surroundings =
             Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() };
         let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
-        let rules = Rules::new(config, sides, survey);
-        Self { rules, flows, law, table, surroundings, tally, now: Moment::ZERO }
+        let (rules, guests) = (Rules::new(config, sides, survey), Guests::new(detect.guest, hasher));
+        Self { rules, flows, guests, law, table, surroundings, tally, now: Moment::ZERO }
     }
 
     fn see(&mut self, now: Moment, seen: &Seen) {
         self.now = now;
         let state = self.flows.follow(now, seen);
+        let source = Source::of(seen.packet.source, &self.surroundings);
+        if self.rules.makes_a_guest(seen, state) {
+            self.guests.greet(now, source);
+        }
         if !self.rules.suspect(seen, state) {
             return;
         }
-        let decision = self.law.judge(&self.table, now, &seen.packet, &self.surroundings);
+        let decision = if self.rules.guards(seen) && self.guests.knows(now, source) {
+            self.law.judge_guest(&self.table, now, &seen.packet, &self.surroundings)
+        } else {
+            self.law.judge(&self.table, now, &seen.packet, &self.surroundings)
+        };
         if decision != Decision::Innocent {
-            self.tally.note(now, Source::of(seen.packet.source, &self.surroundings), decision);
+            self.tally.note(now, source, decision);
         }
     }
 }

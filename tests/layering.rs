@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "replay/checksum",
     "replay/flows",
     "replay/fragments",
+    "replay/guests",
     "replay/hosts",
     "replay/octets",
     "replay/order",

@@ -51,7 +51,8 @@ impl Model {
                 return Standing::Blocked(at(block.until));
             }
             return match weight {
-                Weight::Full | Weight::Unserved => self.block(second, source, (1, block.repeat), rule),
+                // No contact shortens a block that is there.
+                Weight::Full | Weight::Unserved => self.block(second, source, (1, block.repeat, block.until), rule),
                 Weight::Half | Weight::UnservedHalf => Standing::Blocked(at(block.until)),
             };
         }
@@ -82,7 +83,7 @@ impl Model {
             self.packets.insert(source, 0);
             self.contacts.retain(|(who, _), (_, _, only)| *who != source || !*only);
         }
-        self.block(second, source, (if enough { packets } else { hits }, repeat), rule)
+        self.block(second, source, (if enough { packets } else { hits }, repeat, 0), rule)
     }
 
     fn count(
@@ -103,10 +104,16 @@ impl Model {
         (sum, hits, if known { Novelty::Again } else { Novelty::First })
     }
 
-    fn block(&mut self, second: u64, source: Source, (hits, repeat): (u8, u8), rule: &Threshold) -> Standing {
+    fn block(
+        &mut self,
+        second: u64,
+        source: Source,
+        (hits, repeat, least): (u8, u8, u64),
+        rule: &Threshold,
+    ) -> Standing {
         let grown =
             (1..repeat).fold(rule.block.first, |length, _| (length * rule.block.factor).min(rule.block.longest));
-        let until = second + grown.max(rule.block.first).as_secs();
+        let until = least.max(second + grown.max(rule.block.first).as_secs());
         self.blocks.insert(
             source,
             Block { set: second, until, repeat, over: false, reported: rule.effect == Effect::Reported },
@@ -161,6 +168,7 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             },
             settle: Duration::from_secs(dice.below(3)),
         };
+        let proven = Terms { first: rule.block.first * 3, longest: rule.block.longest * 5, ..rule.block };
         let table = ScanTable::new(1 << 16, Seeds(round, !round));
         let (mut model, mut second) = (Model::default(), 0);
         for step in 0..3000 {
@@ -175,7 +183,10 @@ fn the_table_agrees_with_a_model_that_forgets_nothing() {
             let weight = weights[usize::try_from(dice.below(4)).unwrap()];
             // In every other round one of two packets is of a protocol whose offenders are reported only.
             let reported = round % 2 == 0 && dice.below(2) == 0;
-            let rule = Threshold { effect: if reported { Effect::Reported } else { Effect::Blocked }, ..rule };
+            let effect = if reported { Effect::Reported } else { Effect::Blocked };
+            // One of four contacts proves its source.
+            let block = if dice.below(4) == 0 { proven } else { rule.block };
+            let rule = Threshold { effect, block, ..rule };
             let expected = model.observe(second, source, (place, weight), &rule);
             let decided = table.observe(at(second), source, (&place, weight), &rule);
             assert_eq!(decided, expected, "round {round}, step {step}, second {second}, {source}, {rule:?}");

@@ -49,6 +49,8 @@ mod flows;
 mod full_disk;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
+#[path = "namespaces/guests.rs"]
+mod guests;
 #[path = "namespaces/honest.rs"]
 mod honest;
 #[path = "namespaces/hosts_deny.rs"]

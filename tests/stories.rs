@@ -58,6 +58,7 @@ struct World {
     surroundings: Surroundings,
     allow: Vec<IpNet>,
     exempt: Vec<IpNet>,
+    guests: Vec<IpNet>,
     udp: Effect,
     /// From the first packet on.
     judge: Option<(Rules, ScanTable)>,
@@ -71,6 +72,7 @@ impl Default for World {
             surroundings: Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() },
             allow: Vec::new(),
             exempt: Vec::new(),
+            guests: Vec::new(),
             udp: Effect::Blocked,
             judge: None,
         }
@@ -93,6 +95,7 @@ impl World {
             "ipv6_prefix" => self.surroundings.ipv6_prefix = value.parse().unwrap(),
             "unserved" => self.rule.unserved = value.parse().unwrap(),
             "exempt" => self.exempt.push(value.parse().unwrap()),
+            "guest" => self.guests.push(value.parse().unwrap()),
             "on_link" => self.surroundings.on_link.push(value.parse::<Ipv6Net>().unwrap()),
             "allow" => self.allow.push(value.parse().unwrap()),
             _ => panic!("{place}: no setting `{name}`"),
@@ -109,7 +112,9 @@ impl World {
         let (rules, table) = self.judge.get_or_insert_with(|| (rules, ScanTable::new(1024, Seeds(3, 4))));
         let (now, packet) = read_event(event).unwrap_or_else(|| panic!("{place}: cannot read `{event}`"));
         self.surroundings.exempt = Prefixes::new(&self.exempt);
-        match rules.judge(table, now, &packet, &self.surroundings) {
+        let guest = self.guests.iter().any(|guest| guest.contains(&packet.source));
+        let judge = if guest { Rules::judge_guest } else { Rules::judge };
+        match judge(rules, table, now, &packet, &self.surroundings) {
             Decision::Innocent => "innocent".into(),
             Decision::Watch(_, _) => "watch".into(),
             Decision::StillBlocked => "still blocked".into(),

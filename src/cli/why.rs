@@ -105,6 +105,7 @@ fn known_without(config: &Config, who: IpAddr) -> Shown {
         contacts: 0,
         enough: (config.detect.threshold, config.detect.sensitivity.contacts()),
         window: config.detect.window.as_secs(),
+        guest: false,
         repeats: 0,
         evidence: Vec::new(),
     }

@@ -238,6 +238,9 @@ pub struct Shown {
     pub enough: (u8, u8),
     /// How long one contact counts, in seconds.
     pub window: u64,
+    /// Whether it is a guest: then more triggers are enough than of others.
+    #[serde(default)]
+    pub guest: bool,
     /// Blocks in a row so far.
     pub repeats: u8,
     /// What it did lately, oldest first, as events show it.

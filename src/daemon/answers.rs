@@ -164,7 +164,10 @@ impl Answers {
             (None, true, Some(known)) if known.contacts > 0 => "watched",
             (None, true, _) => "unknown",
         };
-        let threshold = &policy.rules.threshold;
+        // It only changes what is said to be enough; whoever could not read it was refused above.
+        let guest = !config.detect.guest.is_zero() && dump::is_guest(&config.table, &source).unwrap_or(false);
+        let threshold = policy.rules.threshold;
+        let threshold = if guest { threshold.of_guests() } else { threshold };
         Ok(Shown {
             source: source.to_string(),
             state: state.to_owned(),
@@ -174,6 +177,7 @@ impl Answers {
             contacts: known.map_or(0, |known| known.contacts),
             enough: (threshold.contacts, threshold.unserved),
             window: threshold.window.as_secs(),
+            guest,
             repeats: known.map_or(0, |known| known.repeats),
             evidence: evidence.iter().filter_map(|seen| serde_json::to_value(seen).ok()).collect(),
         })

@@ -12,23 +12,34 @@ use crate::config::Mode;
 use crate::detect::table::Novelty;
 use crate::detect::{Decision, Offence};
 use crate::kernel::queue::Verdict;
+use crate::packet::Packet;
 use crate::report::counters::{Counters, count};
 use crate::report::fact::{Fact, Happened};
 use crate::time::Moment;
+
+/// Whose packets are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acquaintance {
+    /// Anybody's.
+    Stranger,
+    /// Those of sources that lately sent data over a connection with a service here.
+    Guest,
+}
 
 pub(super) struct Judge {
     pub(super) blocks: Blocks,
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<Counters>,
     facts: Sender<Fact>,
+    acquaintance: Acquaintance,
     /// The policy that the blocks are set up for.
     pub(super) policy: Arc<Policy>,
 }
 
 impl Judge {
-    pub(super) fn new(blocks: Blocks, shared: &Arc<Shared>, facts: Sender<Fact>) -> Self {
+    pub(super) fn new(blocks: Blocks, shared: &Arc<Shared>, facts: Sender<Fact>, acquaintance: Acquaintance) -> Self {
         let (shared, policy) = (Arc::clone(shared), shared.policy.load_full());
-        Self { blocks, shared, counters: Arc::default(), facts, policy }
+        Self { blocks, shared, counters: Arc::default(), facts, acquaintance, policy }
     }
 
     /// After a reload: another number of blocks. Returns the policy that was in force before, if there is another now.
@@ -38,8 +49,17 @@ impl Judge {
             return None;
         }
         let known = std::mem::replace(&mut self.policy, Arc::clone(&current));
-        self.blocks.allow_for(current.blocks_per_worker);
+        self.blocks.allow_for(current.shares.of_judge(self.acquaintance));
         Some(known)
+    }
+
+    /// What is to be done about the source of `packet`.
+    pub(super) fn decide(&self, now: Moment, packet: &Packet) -> Decision {
+        let Policy { rules, surroundings, .. } = &*self.policy;
+        match self.acquaintance {
+            Acquaintance::Stranger => rules.judge(&self.shared.table, now, packet, surroundings),
+            Acquaintance::Guest => rules.judge_guest(&self.shared.table, now, packet, surroundings),
+        }
     }
 
     /// Whether this takes a block in the kernel, which waits while another program loads rules.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use log::warn;
 
+use super::judge::Acquaintance;
 use crate::config::{Config, Exempt, Mode, QueueFull};
 use crate::detect::Rules;
 use crate::detect::prefixes::Prefixes;
@@ -27,8 +28,8 @@ pub(super) struct Policy {
     pub(super) protect: Prefixes,
     /// What a packet gets that cannot be judged.
     pub(super) unjudged: Verdict,
-    /// Blocks that one worker may have in the kernel.
-    pub(super) blocks_per_worker: usize,
+    /// Blocks that each who judges may have in the kernel.
+    pub(super) shares: Shares,
     pub(super) queue_length: u32,
     pub(super) queue_full: QueueFull,
 }
@@ -58,17 +59,39 @@ impl Policy {
                 QueueFull::Open => Verdict::Accept,
                 QueueFull::Closed => Verdict::Drop,
             },
-            blocks_per_worker: share_of(blocks, config),
+            shares: Shares::of(blocks, config),
             queue_length: config.queue.length,
             queue_full,
         }
     }
 }
 
-/// Each worker's share of so many blocks; who judges at decoys has one, too.
-pub(super) fn share_of(blocks: u32, config: &Config) -> usize {
-    let sharers = config.queue.count.max(1).saturating_add(u16::from(!config.decoy.is_none()));
-    usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(usize::from(sharers))
+/// How the blocks that there may be are shared out, so that no worker has to ask another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shares {
+    strangers: usize,
+    guests: usize,
+}
+
+/// Of all blocks, one part of so many is for guests: they have proven their addresses, so no flood of them is forged.
+const PARTS: usize = 16;
+
+impl Shares {
+    /// Of so many blocks. Each worker of strangers has as many, and who judges at decoys.
+    pub(super) fn of(blocks: u32, config: &Config) -> Self {
+        let sharers = config.queue.count.max(1).saturating_add(u16::from(!config.decoy.is_none()));
+        let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
+        let guests = blocks.div_ceil(PARTS);
+        Self { strangers: blocks.saturating_sub(guests).div_ceil(usize::from(sharers)), guests }
+    }
+
+    /// The share of who judges these.
+    pub(super) const fn of_judge(self, acquaintance: Acquaintance) -> usize {
+        match acquaintance {
+            Acquaintance::Stranger => self.strangers,
+            Acquaintance::Guest => self.guests,
+        }
+    }
 }
 
 /// Whom this host needs now, unless the config has only the allow list spared.

@@ -11,9 +11,9 @@ use log::{info, warn};
 
 use super::blocks::Blocks;
 use super::hold::Hold;
-use super::judge::Judge;
+use super::judge::{Acquaintance, Judge};
 use super::memory::Memory;
-use super::policy::{self, Policy};
+use super::policy::{self, Policy, Shares};
 use super::reload::tell_systemd;
 use super::status::{method_name, mode_name};
 use super::worker::Worker;
@@ -59,7 +59,7 @@ impl Shared {
 
 /// Before anything is changed: a queue that somebody else listens to.
 pub(super) fn refuse_taken_queues(config: &Config) -> Result<(), QueueError> {
-    for number in queue_numbers(config) {
+    for number in config.queue.numbers() {
         if let Some(owner) = queue::owner(number) {
             return Err(QueueError::InUse { number, owner });
         }
@@ -69,13 +69,8 @@ pub(super) fn refuse_taken_queues(config: &Config) -> Result<(), QueueError> {
 
 /// Our queues as the kernel has them, as far as it lets us see.
 pub(super) fn our_queues(config: &Config) -> Vec<QueueState> {
-    let ours: Vec<_> = queue_numbers(config).collect();
+    let ours = config.queue.numbers();
     queue::states().into_iter().filter(|state| ours.contains(&state.number)).collect()
-}
-
-pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
-    let first = config.queue.first;
-    (0..config.queue.count).map(move |i| first.saturating_add(i))
 }
 
 /// `config` with whom operators allowed.
@@ -121,23 +116,25 @@ pub(super) fn open_workers(
         Some(_) | None => config.block.max,
     };
     // In the policy, too: whoever replaces it for other reasons keeps it.
-    let blocks_per_worker = policy::share_of(max, config);
-    shared.policy.store(Arc::new(Policy { blocks_per_worker, ..Policy::clone(&shared.policy.load()) }));
+    let parts = Shares::of(max, config);
+    shared.policy.store(Arc::new(Policy { shares: parts, ..Policy::clone(&shared.policy.load()) }));
+    let judge_of = |acquaintance| {
+        let blocks = blocks::open(&config.table, parts.of_judge(acquaintance)).map_err(DaemonError::Netlink)?;
+        Ok::<_, DaemonError>(Judge::new(blocks, shared, facts.clone(), acquaintance))
+    };
     let mut workers = Vec::new();
-    for number in queue_numbers(config) {
-        let queue = open_queue(number, config)?;
-        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
-        workers.push(Worker::new(queue, Judge::new(blocks, shared, facts.clone())));
+    for number in config.queue.numbers() {
+        let acquaintance =
+            if number == *config.queue.numbers().end() { Acquaintance::Guest } else { Acquaintance::Stranger };
+        workers.push(Worker::new(open_queue(number, config)?, judge_of(acquaintance)?));
     }
-    let mut judge = None;
-    if !config.decoy.is_none() {
-        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
-        judge = Some(Judge::new(blocks, shared, facts.clone()));
-    }
+    let mut judge = (!config.decoy.is_none()).then(|| judge_of(Acquaintance::Stranger)).transpose()?;
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
-    let own = workers.iter_mut().map(Worker::blocks).chain(judge.as_mut().map(|judge| &mut judge.blocks));
-    adopt(blocks, own.collect(), shared, memory);
+    // The guests' share is small: what is taken over would push out what is there.
+    let strangers = usize::from(config.queue.count);
+    let own = workers.iter_mut().take(strangers).map(Worker::blocks);
+    adopt(blocks, own.chain(judge.as_mut().map(|judge| &mut judge.blocks)).collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
     Ok(Opened { workers, judge, blocks: count, room })
 }
@@ -181,8 +178,8 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared:
 /// Says that a probe sent now would be judged: in the log, and to systemd if it asked.
 pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
     let (queue, mode) = (method_name(method), mode_name(config.mode_in_effect()));
-    let last = config.queue.first.saturating_add(config.queue.count.saturating_sub(1));
-    let numbers = format!("{}-{last}", config.queue.first);
+    let queues = config.queue.numbers();
+    let numbers = format!("{}-{}", queues.start(), queues.end());
     info!(mode, table = config.table.as_str(), queues = numbers.as_str(), blocks, by = queue; "ready");
     if config.mode == Mode::Observe && blocks > 0 {
         warn!(blocks; "observing: the blocks that are in the kernel are not enforced");

@@ -134,13 +134,13 @@ impl Worker {
     }
 
     fn judge(&mut self, bytes: &[u8], now: Moment) -> Verdict {
-        let Judge { policy, shared, counters, .. } = &self.judge;
+        let Judge { policy, counters, .. } = &self.judge;
         let Ok(packet) = packet::parse(bytes) else {
             count(&counters.unreadable);
             return policy.unjudged;
         };
         let packet = question(&policy.protect, packet, bytes);
-        let decision = policy.rules.judge(&shared.table, now, &packet, &policy.surroundings);
+        let decision = self.judge.decide(now, &packet);
         trace!("{packet:?}: {decision:?}");
         if self.judge.takes_a_block(&decision) {
             let sent = self.queue.let_go();

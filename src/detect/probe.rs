@@ -201,6 +201,26 @@ impl Kind {
         }
     }
 
+    /// Whether who sent this cannot have forged its address.
+    #[must_use]
+    pub const fn proves_its_source(self) -> bool {
+        match self {
+            Self::Connect => true,
+            Self::Syn
+            | Self::Null
+            | Self::Fin
+            | Self::Xmas
+            | Self::SynFin
+            | Self::Ack
+            | Self::Maimon
+            | Self::Udp
+            | Self::Init
+            | Self::Echo
+            | Self::Protocol
+            | Self::Hidden => false,
+        }
+    }
+
     /// Its name in a log line.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,38 +1,43 @@
 //! The scan table: which places each source asked for lately, and whether it is blocked. Shared by the workers, and bounded:
 //! forged addresses can fill it, never grow it.
 //!
-//! Records lie in buckets of [`WAYS`], chosen by a keyed hash, as lines do in a processor's cache. **Who is forgotten first:**
-//! when a new source meets a full bucket, the source of that bucket that has been silent longest and is not blocked; if all are
+//! Records lie in buckets of [`WAYS`], chosen by a keyed hash, as lines do in a processor's cache; `bucket.rs` says how.
+//! **Who is forgotten first:** when a new source meets a full bucket, the source of that bucket that has been silent longest and is not blocked; if all are
 //! blocked, the one whose block ends first (the kernel goes on blocking it; only the table forgets). Without the
 //! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use bytemuck::Zeroable as _;
 
 use super::probe::{Contact, Weight};
 use super::source::Source;
 use crate::config::Count;
 use crate::time::Moment;
 
+mod bucket;
 mod record;
 
-use record::{Bucket, ENOUGH, Look, MARKS, Record, WAYS, moment, ticks};
+use bucket::{Bucket, Buckets, Key, MARK, WAYS};
+use record::{ENOUGH, Look, MARKS, Record, ticks};
 
 /// So many locks that two workers seldom meet at one.
 const SHARDS: usize = 64;
 /// Memory of one source, as stated in the README.
-pub const BYTES_PER_SOURCE: usize = size_of::<Record>();
+pub const BYTES_PER_SOURCE: usize = bucket::BYTES;
 
-const _: () = assert!(BYTES_PER_SOURCE == 104, "the README states it");
+const _: () = assert!(BYTES_PER_SOURCE == 112, "the README states it");
 
 /// The shared memory of sources and their evidence.
 #[derive(Debug)]
 pub struct ScanTable {
-    shards: Vec<Mutex<Box<[Bucket]>>>,
+    shards: Vec<Shard>,
     hasher: ahash::RandomState,
 }
+
+/// Some buckets and their lock, in a cache line of their own: who takes one lock does not slow down who takes the next.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Shard(Mutex<Buckets>);
 
 /// How full the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,6 +154,17 @@ pub enum Standing {
 }
 
 impl Threshold {
+    /// What makes one of a guest: as many contacts with triggers as with other ports, if that is more, and distinct ones, for whoever
+    /// forges one packet may well send it twice.
+    #[must_use]
+    pub const fn of_guests(self) -> Self {
+        if self.contacts < self.unserved {
+            Self { count: Count::Places, contacts: self.unserved, ..self }
+        } else {
+            self
+        }
+    }
+
     /// What one contact adds to [`ENOUGH`].
     fn share(&self, weight: Weight) -> u32 {
         let sharers = match weight {
@@ -165,7 +181,7 @@ impl ScanTable {
     /// Room for at most `sources`, rounded down to whole buckets but at least 512. Memory is reserved now and touched when used.
     #[must_use]
     pub fn new(sources: u32, seeds: Seeds) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::new(bytemuck::zeroed_slice_box(buckets_for(sources)))).collect();
+        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(Buckets::new(buckets_for(sources))))).collect();
         let hasher = ahash::RandomState::with_seeds(seeds.0, seeds.1, !seeds.0, !seeds.1);
         Self { shards, hasher }
     }
@@ -198,24 +214,23 @@ impl ScanTable {
     /// Remembers that `source` was blocked so many times in a row before, the last block ending about `now`; if it finds a free place:
     /// nobody is forgotten for it.
     pub fn remember_repeats(&self, now: Moment, source: Source, repeats: u8) {
-        self.with_bucket(source, |bucket| {
-            let record = bucket.free_record_of(source, now)?;
-            record.last_seen = ticks(now);
-            record.set_blocked(now, Duration::ZERO, repeats);
-            Some(())
+        self.with_bucket(source, |bucket, key| {
+            bucket.find_or_add(key, now, |record| {
+                record.last_seen = ticks(now);
+                record.set_blocked(now, Duration::ZERO, repeats);
+            })
         });
     }
 
     /// Forgets all that is known of `source`, its block and its evidence: it starts as a stranger.
     pub fn forget(&self, source: Source) {
-        self.with_bucket(source, |bucket| bucket.find(source).map(|record| *record = Record::zeroed()));
+        self.with_bucket(source, Bucket::forget);
     }
 
     /// Forgets everybody. One shard is locked at a time.
     pub fn forget_all(&self) {
         for shard in &self.shards {
-            let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            buckets.iter_mut().for_each(|bucket| *bucket = Bucket::zeroed());
+            shard.lock().clear();
         }
     }
 
@@ -223,13 +238,12 @@ impl ScanTable {
     /// locked at a time, for as long as its records take to move: a tenth of a millisecond a thousand.
     pub fn resize(&self, now: Moment, sources: u32) {
         let buckets = buckets_for(sources);
-        let same = |shard: &Mutex<Box<[Bucket]>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len() == buckets;
-        for shard in self.shards.iter().filter(|shard| !same(shard)) {
-            let mut fresh: Box<[Bucket]> = bytemuck::zeroed_slice_box(buckets);
-            let mut current = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for record in current.iter().flat_map(|bucket| &bucket.0).filter(|record| record.last_seen != 0) {
+        for shard in self.shards.iter().filter(|shard| shard.lock().all().len() != buckets) {
+            let mut fresh = Buckets::new(buckets);
+            let mut current = shard.lock();
+            for (tag, record) in current.remembered() {
                 let at = place(self.hasher.hash_one(record.source()), buckets);
-                fresh.get_mut(at).into_iter().for_each(|bucket| bucket.take_in(record, now));
+                fresh.all_mut().get_mut(at).into_iter().for_each(|bucket| bucket.take_in((tag, record), now));
             }
             *current = fresh;
         }
@@ -238,20 +252,21 @@ impl ScanTable {
     /// What is known of `source`.
     #[must_use]
     pub fn show(&self, now: Moment, source: Source) -> Option<Known> {
-        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.known(now)))?
+        self.with_bucket(source, |bucket, key| bucket.find(key, |record| record.known(now)))?
     }
 
-    /// How full it is at `now`. Looks at all records once: not for every packet.
+    /// How full it is at `now`. Looks at all tags once: not for every packet.
     #[must_use]
     pub fn census(&self, now: Moment) -> Census {
         let mut census = Census::default();
         for shard in &self.shards {
-            let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for record in buckets.iter().flat_map(|bucket| &bucket.0) {
-                census.room = census.room.saturating_add(1);
-                census.remembered = census.remembered.saturating_add(u64::from(record.last_seen != 0));
-                census.blocked = census.blocked.saturating_add(u64::from(record.blocks(now)));
-            }
+            let buckets = shard.lock();
+            let (remembered, blocked) = buckets.census(now);
+            let room = u64::try_from(buckets.all().len().saturating_mul(WAYS)).unwrap_or(u64::MAX);
+            drop(buckets);
+            census.room = census.room.saturating_add(room);
+            census.remembered = census.remembered.saturating_add(remembered);
+            census.blocked = census.blocked.saturating_add(blocked);
         }
         census
     }
@@ -259,12 +274,12 @@ impl ScanTable {
     /// Takes back that `source` is blocked, because the kernel does not have the block; its evidence stays. Of a source that is
     /// not remembered there is nothing to take back, and nobody is forgotten for it.
     pub fn unblock(&self, source: Source) {
-        self.with_bucket(source, |bucket| bucket.find(source).map(Record::unblock));
+        self.with_bucket(source, |bucket, key| bucket.find(key, Record::unblock));
     }
 
     /// Ends the block of `source` at `now`, because another needs its room. It counts as one that has ended.
     pub fn end(&self, now: Moment, source: Source) {
-        self.with_bucket(source, |bucket| bucket.find(source).map(|record| record.blocked_until = ticks(now)));
+        self.with_bucket(source, |bucket, key| bucket.find(key, |record| record.blocked_until = ticks(now)));
     }
 
     /// Until when `source` is blocked, if it is.
@@ -278,27 +293,23 @@ impl ScanTable {
     pub fn blocked(&self, now: Moment) -> Vec<(Source, Moment)> {
         let mut found = Vec::new();
         for shard in &self.shards {
-            let buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let records = buckets.iter().flat_map(|bucket| &bucket.0);
-            let blocked = records.filter(|record| record.blocks(now));
-            found.extend(blocked.map(|record| (record.source(), moment(record.blocked_until))));
-            drop(buckets);
+            found.extend(shard.lock().blocked(now));
         }
         found
     }
 
     /// The record of `source`, made now if there is none.
     fn with_record<T>(&self, now: Moment, source: Source, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        self.with_bucket(source, |bucket| bucket.record_of(source, now).map(act))?
+        self.with_bucket(source, |bucket, key| bucket.find_or_make(key, now, act))?
     }
 
-    fn with_bucket<T>(&self, source: Source, act: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
+    fn with_bucket<T>(&self, source: Source, act: impl FnOnce(&mut Bucket, Key) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(source);
-        let shard = self.shards.get(low_bits(hash, SHARDS))?;
-        // A thread that panicked here left a record of plain numbers, any of which is a valid record.
-        let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = place(hash, buckets.len());
-        buckets.get_mut(at).map(act)
+        let mut buckets = self.shards.get(low_bits(hash, SHARDS))?.lock();
+        let at = place(hash, buckets.all().len());
+        let done = buckets.all_mut().get_mut(at).map(|bucket| act(bucket, Key { source, mark: hash & MARK }));
+        drop(buckets);
+        done
     }
 
     /// With the bits for its weight and what becomes of it free.
@@ -308,13 +319,20 @@ impl ScanTable {
     }
 }
 
+impl Shard {
+    /// A thread that panicked here left records and tags of plain numbers, any of which are valid.
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Buckets of one shard, for so many sources in all.
 fn buckets_for(sources: u32) -> usize {
     let sources = usize::try_from(sources).unwrap_or(usize::MAX);
     sources.checked_div(SHARDS.saturating_mul(WAYS)).unwrap_or(0).max(1)
 }
 
-/// The bucket within a shard. The hash's other half chose the shard.
+/// The bucket within a shard. The upper bits of the hash's other half chose the shard, its lowest are the mark.
 fn place(hash: u64, buckets: usize) -> usize {
     low_bits(hash.rotate_left(32), buckets)
 }

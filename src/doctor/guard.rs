@@ -57,7 +57,7 @@ fn state(ruleset: &Ruleset, config: &Config) -> Table {
         return Table::Foreign;
     }
     let filled = |name: &str| ruleset.rules.iter().any(|rule| ours(&rule.family, &rule.table) && rule.chain == name);
-    if !["early", "blocked", "input", "forward", "spread"].into_iter().all(filled) {
+    if !["early", "blocked", "input", "forward", "spread", "strangers"].into_iter().all(filled) {
         return Table::Emptied;
     }
     let queues = |i: u16| {
@@ -65,7 +65,7 @@ fn state(ruleset: &Ruleset, config: &Config) -> Table {
         let mut rules = ruleset.rules.iter().filter(|rule| ours(&rule.family, &rule.table) && rule.chain == chain);
         rules.any(|rule| rule.does(Statement::Queue) || rule.does(Statement::Compatible))
     };
-    if (0..config.queue.count).all(queues) { Table::Armed } else { Table::Disarmed }
+    if (0..=config.queue.count).all(queues) { Table::Armed } else { Table::Disarmed }
 }
 
 /// Whether our table is whole, and sends packets to somebody.
@@ -144,8 +144,8 @@ pub(super) fn queues(facts: &Facts, config: &Config) -> Check {
     let Some(listeners) = &facts.queues else {
         return Check::unknown(NAME, "who listens to netlink queues cannot be seen", BE_ROOT);
     };
-    let numbers = || (0..config.queue.count).map(|i| config.queue.first.saturating_add(i));
-    let ours: Vec<_> = listeners.iter().filter(|listener| numbers().any(|ours| ours == listener.number)).collect();
+    let numbers = || config.queue.numbers();
+    let ours: Vec<_> = listeners.iter().filter(|listener| numbers().contains(&listener.number)).collect();
     let strange = ours.iter().filter(|listener| is_strange(listener, facts));
     let strange = few(strange.map(|listener| format!("queue {} by {}", listener.number, listener.owner)));
     if !strange.is_empty() {
@@ -190,8 +190,8 @@ fn fullness(ours: &[&Listener], config: &Config) -> Check {
 }
 
 fn range(config: &Config) -> String {
-    let (first, count) = (config.queue.first, config.queue.count);
-    format!("queue {first}-{}", first.saturating_add(count.saturating_sub(1)))
+    let numbers = config.queue.numbers();
+    format!("queue {}-{}", numbers.start(), numbers.end())
 }
 
 #[cfg(test)]

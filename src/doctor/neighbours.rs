@@ -113,7 +113,7 @@ pub(super) fn other_queues(facts: &Facts, config: &Config) -> Check {
     let Some(listeners) = &facts.queues else {
         return Check::unknown(NAME, "who listens to netlink queues cannot be seen", BE_ROOT);
     };
-    let ours = config.queue.first..config.queue.first.saturating_add(config.queue.count);
+    let ours = config.queue.numbers();
     let others = listeners.iter().filter(|listener| !ours.contains(&listener.number));
     let others = few(others.map(|listener| format!("{} by {}", listener.number, listener.owner)));
     if others.is_empty() {

@@ -60,18 +60,35 @@ pub fn dump(table: &str, ipv6_prefix: u8) -> Result<Vec<Element>, DumpError> {
 /// The element of one source, if it is blocked.
 pub fn one(table: &str, ipv6_prefix: u8, source: &Source) -> Result<Option<Element>, DumpError> {
     let set = set_of(source);
-    let mut request = Messages::default();
-    request.add(libc::NFT_MSG_GETSETELEM, libc::NLM_F_ACK, 1, |body| {
-        body.name(NFTA_SET_ELEM_LIST_TABLE, table);
-        body.name(NFTA_SET_ELEM_LIST_SET, set);
-        body.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| list.nest(NFTA_LIST_ELEM, |element| key(element, source)));
-    });
+    let request = question(table, set, source);
     let mut found = None;
     match open(set)?.ask(request.octets(), |message| found = elements(message, set, ipv6_prefix).next().or(found)) {
         // Either it or the whole set is not there.
         Ok(Answer::Error(libc::ENOENT)) => room(table).map(|_room| None),
         answered => check(answered, set).map(|_| found),
     }
+}
+
+/// Whether one source is a guest now.
+pub fn is_guest(table: &str, source: &Source) -> Result<bool, DumpError> {
+    let set = match source.address() {
+        IpAddr::V4(_) => "guests4",
+        IpAddr::V6(_) => "guests6",
+    };
+    match open(set)?.ask(question(table, set, source).octets(), |_| {}) {
+        Ok(Answer::Error(libc::ENOENT)) => Ok(false),
+        answered => check(answered, set).map(|_| true),
+    }
+}
+
+fn question(table: &str, set: &str, source: &Source) -> Messages {
+    let mut request = Messages::default();
+    request.add(libc::NFT_MSG_GETSETELEM, libc::NLM_F_ACK, 1, |body| {
+        body.name(NFTA_SET_ELEM_LIST_TABLE, table);
+        body.name(NFTA_SET_ELEM_LIST_SET, set);
+        body.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| list.nest(NFTA_LIST_ELEM, |element| key(element, source)));
+    });
+    request
 }
 
 /// So many elements fit into the smallest of our sets. A kernel may keep the size that a set was first made with (5.10 and 6.1 do).

@@ -12,6 +12,7 @@ use crate::detect::probe::{ANSWERING, HONEST_PROTOCOLS, TRACEROUTE};
 
 mod banned;
 mod decoys;
+mod guests;
 
 pub use banned::{Banned, banned};
 pub(super) use decoys::flush as flush_decoys;
@@ -83,22 +84,24 @@ pub fn table(config: &Config, host: &Host) -> String {
         Sctp::Unknown => "        meta l4proto sctp @th,96,8 1 goto spread\n        meta l4proto sctp return",
     };
     let mask = u128::MAX << u32::from(128_u8.saturating_sub(config.detect.ipv6_prefix).min(127));
-    let (decoys, handed_over) = if config.decoy.is_none() {
-        (String::new(), "")
+    let (decoys, handed_over, no_decoy) = if config.decoy.is_none() {
+        (String::new(), "", "")
     } else {
-        (host.decoys.fill_in(decoys::TEMPLATE), decoys::HANDED_OVER)
+        (host.decoys.fill_in(decoys::TEMPLATE), decoys::HANDED_OVER, decoys::NO_DECOY)
     };
     [TEMPLATE, &decoys]
         .concat()
         .replace("%handed_over%", handed_over)
+        .replace("%guests%", &guests::greet(config, &[no_decoy, "iif != lo jump guests"].concat()))
+        .replace("%guests_there%", &guests::greet(config, "jump guests_there"))
+        .replace("%from_guests%", &guests::go_apart(config, "saddr"))
+        .replace("%to_guests%", &guests::go_apart(config, "daddr"))
+        .replace("%guest_time%", &guests::time(config))
         .replace("%queue_chains%", per_queue(config, |i, _| format!("    chain {} {{ }}\n", queue_chain(i))).trim_end())
         .replace("%stealth%", if config.trigger.stealth { STEALTH } else { "" })
         .replace("%honest_protocols%", &numbers(&HONEST_PROTOCOLS))
         .replace("%sctp%", sctp)
-        .replace(
-            "%spread%",
-            per_queue(config, |i, _| format!("{i} : goto {}, ", queue_chain(i))).trim_end_matches(", "),
-        )
+        .replace("%spread%", &spread(config))
         .replace("%count%", &config.queue.count.to_string())
         .replace("%size%", &set_size(config).to_string())
         .replace("%mask6%", &Ipv6Addr::from_bits(mask).to_string())
@@ -200,6 +203,10 @@ pub fn set_size(config: &Config) -> u32 {
     config.block.max.saturating_add(SPARE_ELEMENTS)
 }
 
+fn spread(config: &Config) -> String {
+    (0..config.queue.count).map(|i| format!("{i} : goto {}", queue_chain(i))).collect::<Vec<_>>().join(", ")
+}
+
 /// Name of the chain that leads to the `i`-th queue.
 #[must_use]
 pub fn queue_chain(i: u16) -> String {
@@ -207,7 +214,7 @@ pub fn queue_chain(i: u16) -> String {
 }
 
 fn per_queue(config: &Config, line: impl Fn(u16, u16) -> String) -> String {
-    (0..config.queue.count).map(|i| line(i, config.queue.first.saturating_add(i))).collect()
+    (0..).zip(config.queue.numbers()).map(|(i, number)| line(i, number)).collect()
 }
 
 fn elements(config: &Config) -> String {

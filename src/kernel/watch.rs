@@ -12,7 +12,7 @@ use super::netlink::{Answer, DUMP, Netfilter};
 /// Blocks that are set meanwhile tear a list, mostly without harm.
 const ATTEMPTS: u32 = 3;
 /// Chains that hold a rule as long as packets are judged: what was settled without them was broken before.
-const NEVER_EMPTY: [&str; 4] = ["early", "input", "spread", "queue0"];
+const NEVER_EMPTY: [&str; 5] = ["early", "input", "spread", "strangers", "queue0"];
 
 /// Looks after one table of family `inet`.
 pub struct Watch {

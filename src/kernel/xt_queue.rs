@@ -64,7 +64,7 @@ pub fn replace_rules(config: &Config) -> io::Result<()> {
         NoDaemon::Drop => 0,
     };
     let mut batch = Batch::new();
-    for i in 0..config.queue.count {
+    for (i, number) in (0..).zip(config.queue.numbers()) {
         let name = CString::new(queue_chain(i))?;
         let chain = Chain::new(&name, &table);
         // A rule without a number stands for all of its chain. What stands for an absent daemon would come first, and nothing
@@ -72,7 +72,7 @@ pub fn replace_rules(config: &Config) -> io::Result<()> {
         batch.add(&Rule::new(&chain), MsgType::Del);
         let mut rule = Rule::new(&chain);
         rule.add_expr(&Counter);
-        rule.add_expr(&XtQueue { number: config.queue.first.saturating_add(i), flags });
+        rule.add_expr(&XtQueue { number, flags });
         batch.add(&rule, MsgType::Add);
     }
     send(&batch.finalize())

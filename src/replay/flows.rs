@@ -35,6 +35,8 @@ pub struct Flows(Recent<Key, Flow>);
 pub enum State {
     /// Part of a flow that both sides took part in, or an error about something.
     Known,
+    /// The same, and who opened the connection, and completed it, sends data over it.
+    Request,
     /// Opens a flow, or repeats what opened it.
     New,
     /// Neither, and opens none: flags that make no sense, or none of a connection that is there.
@@ -55,6 +57,18 @@ struct Flow {
     replied: bool,
     until: Moment,
     closed: bool,
+    handshake: Handshake,
+}
+
+/// How far a TCP connection was seen to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handshake {
+    /// Not at all, or there is none.
+    Unseen,
+    /// Its first SYN.
+    Begun,
+    /// The answer to it.
+    Answered,
 }
 
 impl Flows {
@@ -71,7 +85,13 @@ impl Flows {
             return State::Invalid; // conntrack checks flags before it looks for a flow
         }
         let (key, from_low) = Key::of(origin, target);
-        let opening = Flow { opened_by_low: from_low, replied: false, until: now, closed: false };
+        let opening = Flow {
+            opened_by_low: from_low,
+            replied: false,
+            until: now,
+            closed: false,
+            handshake: Handshake::of(seen.flags()),
+        };
         let over = Flow { closed: true, until: Moment::ZERO, ..opening };
         let flow = self.0.entry(key, || over);
         let over = now > flow.until || flow.closed && seen.flags().is_none_or(is_syn);
@@ -82,12 +102,35 @@ impl Flows {
             *flow = opening;
         }
         flow.replied |= flow.opened_by_low != from_low;
+        let request = flow.shake_hands(flow.opened_by_low == from_low, seen.flags());
         flow.advance(now, seen.flags());
-        if flow.replied { State::Known } else { State::New }
+        match (flow.replied, request) {
+            (false, _) => State::New,
+            (true, false) => State::Known,
+            (true, true) => State::Request,
+        }
+    }
+}
+
+impl Handshake {
+    fn of(flags: Option<TcpFlags>) -> Self {
+        if flags.is_some_and(is_syn) { Self::Begun } else { Self::Unseen }
     }
 }
 
 impl Flow {
+    /// Follows the handshake; says whether this segment is data of who opened the connection, as the ruleset tells it.
+    fn shake_hands(&mut self, from_opener: bool, flags: Option<TcpFlags>) -> bool {
+        const SYN_ACK: u8 = TcpFlags::SYN | TcpFlags::ACK;
+        const PSH_ACK: u8 = TcpFlags::PSH | TcpFlags::ACK;
+        const ALL: u8 = SYN_ACK | PSH_ACK | TcpFlags::FIN | TcpFlags::RST;
+        let Some(flags) = flags else { return false };
+        if self.handshake == Handshake::Begun && !from_opener && flags.0 & ALL == SYN_ACK {
+            self.handshake = Handshake::Answered;
+        }
+        self.handshake == Handshake::Answered && from_opener && flags.0 & ALL == PSH_ACK
+    }
+
     fn advance(&mut self, now: Moment, flags: Option<TcpFlags>) {
         let timeout = match flags {
             None if self.replied => UDP_REPLIED,
@@ -146,7 +189,7 @@ const fn is_possible(flags: TcpFlags) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::samples::{ACK, FIN, RST, SYN, tcp, udp};
+    use crate::replay::samples::{ACK, FIN, PSH, RST, SYN, tcp, udp};
 
     const CLIENT: &str = "198.51.100.7:40000";
     const SERVER: &str = "192.0.2.1:80";
@@ -168,6 +211,23 @@ mod tests {
         assert_eq!(flows.follow(at(3), &tcp(CLIENT, SERVER, ACK)), State::Known);
         assert_eq!(flows.follow(at(400_000), &tcp(SERVER, CLIENT, ACK)), State::Known);
         assert_eq!(flows.follow(at(4_000_000), &tcp(SERVER, CLIENT, ACK)), State::New);
+    }
+
+    #[test]
+    fn a_request_is_data_of_who_opened_a_connection_and_completed_it() {
+        let mut flows = flows();
+        let data = PSH | ACK;
+        assert_eq!(flows.follow(at(0), &tcp(CLIENT, SERVER, data)), State::New, "not seen to open");
+        assert_eq!(flows.follow(at(0), &tcp(SERVER, CLIENT, data)), State::Known);
+        assert_eq!(flows.follow(at(0), &tcp(CLIENT, SERVER, data)), State::Known);
+        let other = "198.51.100.7:40001";
+        assert_eq!(flows.follow(at(1), &tcp(other, SERVER, SYN)), State::New);
+        assert_eq!(flows.follow(at(1), &tcp(other, SERVER, data)), State::New, "nobody has answered");
+        assert_eq!(flows.follow(at(1), &tcp(SERVER, other, SYN | ACK)), State::Known);
+        assert_eq!(flows.follow(at(1), &tcp(other, SERVER, ACK)), State::Known, "a connect scan ends here");
+        assert_eq!(flows.follow(at(1), &tcp(other, SERVER, data)), State::Request);
+        assert_eq!(flows.follow(at(1), &tcp(SERVER, other, data)), State::Known);
+        assert_eq!(flows.follow(at(1), &tcp(other, SERVER, FIN | data)), State::Known);
     }
 
     #[test]

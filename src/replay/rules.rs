@@ -46,13 +46,17 @@ impl<'a> Rules<'a> {
     #[must_use]
     pub fn suspect(&self, seen: &Seen, state: State) -> bool {
         let (from, to) = (seen.packet.source, seen.packet.destination);
-        if state == State::Known || !seen.is_for_one() || is_own(from) || self.config.allow.contains(from) {
+        if matches!(state, State::Known | State::Request)
+            || !seen.is_for_one()
+            || is_own(from)
+            || self.config.allow.contains(from)
+        {
             return false;
         }
         if self.config.dark.contains(to) {
             return true;
         }
-        let outbound = !self.sides.protected.contains(to);
+        let outbound = !self.guards(seen);
         if outbound && self.sides.basis == Basis::Named {
             return false;
         }
@@ -61,6 +65,19 @@ impl<'a> Rules<'a> {
                 && self.asks(seen)
                 && self.survey.unserved(seen)
                 && (!outbound || self.goes_too_far(seen)))
+    }
+
+    /// Whether `seen`, of which conntrack says `state`, makes a guest of its source. A decoy has none.
+    #[must_use]
+    pub fn makes_a_guest(&self, seen: &Seen, state: State) -> bool {
+        let decoy = seen.target().is_some_and(|target| self.config.decoy.tcp.contains(target.port));
+        state == State::Request && self.guards(seen) && !decoy
+    }
+
+    /// Whether it goes to somebody who is protected: elsewhere nobody is a guest.
+    #[must_use]
+    pub fn guards(&self, seen: &Seen) -> bool {
+        self.sides.protected.contains(seen.packet.destination)
     }
 
     /// What conntrack finds broken, no stack would answer.

@@ -11,6 +11,7 @@ pub(super) const SYN: u8 = TcpFlags::SYN;
 pub(super) const ACK: u8 = TcpFlags::ACK;
 pub(super) const FIN: u8 = TcpFlags::FIN;
 pub(super) const RST: u8 = TcpFlags::RST;
+pub(super) const PSH: u8 = TcpFlags::PSH;
 
 /// A TCP segment without payload.
 pub(super) fn tcp(from: &str, to: &str, flags: u8) -> Seen {

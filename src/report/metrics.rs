@@ -31,7 +31,7 @@ pub struct Numbers {
     pub uptime: Duration,
     /// Whether packets come to us.
     pub protection: Protection,
-    /// Each worker's, in the order of their queues, and at last those of who judges at decoys, if there are any.
+    /// Each worker's, in the order of their queues, guests' after the others, and at last those of who judges at decoys, if there are any.
     pub workers: Vec<Work>,
     /// Our queues, as the kernel has them.
     pub queues: Vec<QueueState>,

@@ -119,6 +119,7 @@ fn shown(source: &str) -> Shown {
         contacts: 0,
         enough: (1, 4),
         window: 3600,
+        guest: false,
         repeats: 0,
         evidence: Vec::new(),
     }

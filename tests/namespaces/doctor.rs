@@ -28,7 +28,7 @@ fn a_guarded_host_is_found_well_and_left_as_it_is() {
     let before = lab.server.ruleset();
     let found = doctor(&lab.server, "", &[]);
     no_problem(&found);
-    for line in ["daemon: process ", "table: table inet nftrap is whole", "queues: nftrap listens to queue 3100-3101"] {
+    for line in ["daemon: process ", "table: table inet nftrap is whole", "queues: nftrap listens to queue 3100-3102"] {
         assert!(found.1.contains(&format!("ok       {line}")), "no `{line}`:\n{}", found.1);
     }
     assert!(found.1.contains("ruleset: kernel and nft take it"), "{}", found.1);
@@ -89,7 +89,7 @@ fn a_queue_number_that_somebody_else_listens_to_is_named_with_its_owner() {
     let config = "table = \"second\"\n[queue]\nfirst = 3100\n";
     let _other = Daemon::start(&lab.server, config);
     let found = doctor(&lab.server, "", &[]);
-    for number in [3100, 3101] {
+    for number in [3100, 3101, 3102] {
         problem(&found, "queues", &format!("queue {number} by process "));
     }
     no_problem(&doctor(&lab.server, config, &[]));

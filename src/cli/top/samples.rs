@@ -77,6 +77,7 @@ pub(super) fn shown() -> Shown {
         last_seen: None,
         contacts: 4,
         enough: (1, 4),
+        guest: false,
         window: 3600,
         repeats: 1,
         evidence: vec![seen],

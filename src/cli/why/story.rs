@@ -14,6 +14,9 @@ use crate::detect::source::Source;
 use crate::event::{Event, Seen, Wall, What};
 use crate::kernel::block_set::set_of;
 
+/// Why a block is longer than others.
+const PROVEN: &str = "; longer, for a connection with a decoy proved its address";
+
 /// One address's story.
 pub(super) struct Story<'a> {
     /// Who was asked for.
@@ -110,17 +113,25 @@ impl Story<'_> {
         let reason = reason.iter().filter(|reason| !reason.is_empty()).map(|reason| format!(": {}", printable(reason)));
         let repeat = repeat.filter(|repeat| *repeat > 1).map(|repeat| format!("; its block {repeat} in a row"));
         let packets = packets.map(|n| format!("; {} dropped since", counted(n, "packet")));
-        let more: String = reason.chain(repeat).chain(packets).collect();
+        let longer = self.is_proven(block).then(|| PROVEN.to_owned());
+        let more: String = reason.chain(repeat).chain(longer).chain(packets).collect();
         format!("{}{holds} is blocked {end}{by}{more}", printable(source))
+    }
+
+    /// Whether the offence that this block is for proved its source.
+    fn is_proven(&self, block: &Block) -> bool {
+        let offence = self.earlier.iter().find_map(|event| event.what.offence());
+        block.by == "nftrap" && offence.is_some_and(|offence| offence.probe.kind.proves_its_source())
     }
 
     /// How much of what is enough.
     fn counted(&self) -> Option<String> {
-        let Shown { contacts, enough: (triggers, others), window, last_seen, repeats, .. } = self.shown;
+        let Shown { contacts, enough: (triggers, others), window, last_seen, repeats, guest, .. } = self.shown;
         if !self.runs || *contacts == 0 {
             return None;
         }
         let window = span(Duration::from_secs(*window));
+        let guest = if *guest { "it talks with a service here: " } else { "" };
         let seen = last_seen.as_deref().map(|at| format!(", last seen {}", time(at))).unwrap_or_default();
         let contacts = counted((*contacts).into(), "contact");
         let repeats = if *repeats > 0 && self.shown.blocks.is_empty() {
@@ -129,7 +140,7 @@ impl Story<'_> {
             String::new()
         };
         Some(format!(
-            "{contacts} remembered{seen}{repeats}; within {window} enough are {triggers} with trigger ports, or {others} with other ports that nobody serves"
+            "{contacts} remembered{seen}{repeats}; {guest}within {window} enough are {triggers} with trigger ports, or {others} with other ports that nobody serves"
         ))
     }
 

@@ -27,8 +27,8 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
-    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
-    ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp"]),
+    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix", "guest"]),
+    ("block", &["time", "factor", "longest", "proven_time", "proven_longest", "memory", "max", "tcp", "udp"]),
     ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
     ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
     ("hosts_deny", &["line", "file"]),
@@ -147,9 +147,12 @@ impl<'a> Reader<'a> {
             ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
             ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
-            ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("detect", "guest") => source.set(&mut detect.guest, v, duration_or_none(v, MAX_WINDOW)),
+            ("block", "time") => source.set(&mut block.time, v, block_length(v)),
             ("block", "factor") => source.set(&mut block.factor, v, number(v, 1..=MAX_FACTOR)),
-            ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
+            ("block", "longest") => source.set(&mut block.longest, v, block_length(v)),
+            ("block", "proven_time") => source.set(&mut block.proven_time, v, block_length(v)),
+            ("block", "proven_longest") => source.set(&mut block.proven_longest, v, block_length(v)),
             ("block", "memory") => source.set(&mut block.memory, v, duration(v, MAX_BLOCK, Grain::Any)),
             ("block", "max") => source.set(&mut block.max, v, number(v, MAX_BLOCKS)),
             ("allow", "sources") => {
@@ -238,6 +241,10 @@ impl<'a> Reader<'a> {
 
 fn protected(source: &mut Source<'_>, value: &Value<'_>, read: &mut ReadFile<'_>) -> Option<Prefixes> {
     prefixes(source, value, Role::Protect, read).map(|listed| listed.prefixes)
+}
+
+fn block_length(value: &Value<'_>) -> Result<Duration, Fault> {
+    duration(value, MAX_BLOCK, Grain::WholeSeconds)
 }
 
 fn exempt(automatic: bool) -> Exempt {

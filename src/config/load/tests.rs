@@ -66,13 +66,13 @@ fn every_key_sets_what_it_names() {
         table = "guard_2"
         on_exit = "remove"
         trigger = { tcp = [0x16, "40 - 50", "sunrpc", "ftp-data", "8080"], udp = ["tftp", "33000-34000"], stealth = false }
-        detect = { count = "packets", threshold = 50, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48 }
-        block = { time = "365days", max = 1024, tcp = "command", udp = "observe" }
+        detect = { count = "packets", threshold = 50, window = "1h 30m", max_sources = 16_777_216, ipv6_prefix = 48, guest = "0s" }
+        block = { time = "365days", proven_time = "2h", proven_longest = "2days", max = 1024, tcp = "command", udp = "observe" }
         decoy = { tcp = [1, "10-12"], udp = [7], banner = "go away\r\n", hold = "0s", max = 9 }
         command = { run = ["/bin/a", "$TARGET$"], first = true, block = ["/bin/b"], unblock = ["/bin/c"], timeout = "1m", at_once = 64 }
         hosts_deny = { line = "ALL: $TARGET$ : DENY", file = "/srv/deny" }
         report = { log = "portsentry", history = "/srv/history", blocked = "/srv/blocked", resolve = true }
-        queue = { first = 65504, count = 32, length = 65536, reader = "plain" }
+        queue = { first = 65503, count = 32, length = 65536, reader = "plain" }
         fail = { queue_full = "closed", no_daemon = "drop" }
     "#;
     let config = parsed(text).unwrap();
@@ -82,7 +82,10 @@ fn every_key_sets_what_it_names() {
     assert!(!config.trigger.stealth);
     assert_eq!((config.detect.threshold, config.detect.window), (50, Duration::from_secs(5400)));
     assert_eq!((config.detect.max_sources, config.detect.ipv6_prefix), (16_777_216, 48));
+    assert_eq!(config.detect.guest, Duration::ZERO);
     assert_eq!((config.block.time, config.block.max), (Duration::from_secs(31_536_000), 1024));
+    let proven = (config.block.proven_time, config.block.proven_longest);
+    assert_eq!(proven, (Duration::from_secs(7200), Duration::from_secs(172_800)));
     assert_eq!((config.detect.count, config.block.tcp, config.block.udp), (Count::Packets, Act::Command, Act::Observe));
     let decoy = &config.decoy;
     assert_eq!((decoy.tcp.to_string(), decoy.udp.to_string(), decoy.max), ("1, 10-12".into(), "7".into(), 9));
@@ -98,7 +101,7 @@ fn every_key_sets_what_it_names() {
     let files = (report.history.as_deref(), report.blocked.as_deref());
     assert_eq!(files, (Some(Path::new("/srv/history")), Some(Path::new("/srv/blocked"))));
     let queue = config.queue;
-    assert_eq!((queue.first, queue.count, queue.length, queue.reader), (65_504, 32, 65_536, Reader::Plain));
+    assert_eq!((queue.first, queue.count, queue.length, queue.reader), (65_503, 32, 65_536, Reader::Plain));
     assert_eq!((config.fail.queue_full, config.fail.no_daemon), (QueueFull::Closed, NoDaemon::Drop));
 }
 

@@ -1,9 +1,9 @@
-//! One source's record, and the buckets that records lie in: plain numbers of a fixed size, zero where nothing is known.
+//! One source's record: plain numbers of a fixed size, zero where nothing is known.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use super::{Effect, Known, Novelty, Standing, Threshold};
 use crate::config::Count;
@@ -11,20 +11,13 @@ use crate::detect::probe::Weight;
 use crate::detect::source::Source;
 use crate::time::Moment;
 
-/// Records in a bucket: enough that a table nearly full forgets little too early, few enough to search in one go.
-pub(super) const WAYS: usize = 8;
 /// Contacts remembered of a source: as many of the least weight as make an offender.
 const CONTACTS: usize = 8;
 /// Weights add up to this: the least number that any number of contacts up to [`CONTACTS`] can share with nothing left over.
 pub(super) const ENOUGH: u32 = 840;
 
-/// Records that share a place, one of them forgotten when one more comes.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Bucket(pub(super) [Record; WAYS]);
-
 /// One source. Times are microseconds of a `Moment` plus one; 0 is never.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Record {
     network: [u64; 2],
@@ -51,7 +44,7 @@ mod aftermath {
 }
 
 /// One contact: a fingerprint whose lowest bits are its weight, and the second it was last made.
-#[derive(Debug, Clone, Copy, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Remembered {
     fingerprint: u32,
@@ -73,51 +66,20 @@ pub(super) struct Look {
     pub(super) weight: Weight,
 }
 
-impl Bucket {
-    /// The record of `source`, if it is remembered.
-    pub(super) fn find(&mut self, source: Source) -> Option<&mut Record> {
-        self.position(source).and_then(|at| self.0.get_mut(at))
-    }
-
-    fn position(&self, source: Source) -> Option<usize> {
-        self.0.iter().position(|record| record.is_of(source))
-    }
-
-    /// The record of `source`: its own, or a free one, or the one that is forgotten for it.
-    pub(super) fn record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
-        if let Some(at) = self.position(source) {
-            return self.0.get_mut(at);
-        }
-        let (network, prefix) = source.parts();
-        let (high, low) = halves(network.to_bits());
-        let victim = self.0.iter_mut().min_by_key(|record| record.rank(now))?;
-        *victim = Record { network: [high, low], prefix, ..Record::zeroed() };
-        Some(victim)
-    }
-
-    /// The record of `source`: its own, or a free one.
-    pub(super) fn free_record_of(&mut self, source: Source, now: Moment) -> Option<&mut Record> {
-        let room = self.position(source).is_some() || self.0.iter().any(|record| record.last_seen == 0);
-        if room { self.record_of(source, now) } else { None }
-    }
-
-    /// Puts a record from another bucket over the one that is to be forgotten first, if it is not that itself.
-    pub(super) fn take_in(&mut self, record: &Record, now: Moment) {
-        if let Some(victim) = self.0.iter_mut().min_by_key(|known| known.rank(now))
-            && victim.rank(now) < record.rank(now)
-        {
-            *victim = *record;
-        }
-    }
-}
-
 fn halves(bits: u128) -> (u64, u64) {
     let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
     (u64::try_from(bits >> 64).unwrap_or(0), low)
 }
 
 impl Record {
-    fn is_of(&self, source: Source) -> bool {
+    /// Of a source that nothing is known of.
+    pub(super) fn new(source: Source) -> Self {
+        let (network, prefix) = source.parts();
+        let (high, low) = halves(network.to_bits());
+        Self { network: [high, low], prefix, ..Self::zeroed() }
+    }
+
+    pub(super) fn is_of(&self, source: Source) -> bool {
         let (network, prefix) = source.parts();
         let (high, low) = halves(network.to_bits());
         self.network == [high, low] && self.prefix == prefix
@@ -140,8 +102,12 @@ impl Record {
     }
 
     /// Whether it is blocked.
-    pub(super) fn blocks(&self, now: Moment) -> bool {
-        self.blocked_until > ticks(now) && self.aftermath != aftermath::REPORTED
+    fn blocks(&self, now: Moment) -> bool {
+        self.blocks_at(ticks(now))
+    }
+
+    const fn blocks_at(&self, tick: u64) -> bool {
+        self.blocked_until > tick && self.aftermath != aftermath::REPORTED
     }
 
     fn is_reported(&self, now: Moment) -> bool {
@@ -149,8 +115,8 @@ impl Record {
     }
 
     /// Who goes first has the lowest rank: the free (never seen), then the silent, then the blocked.
-    fn rank(&self, now: Moment) -> (bool, u64) {
-        let blocked = self.blocks(now);
+    pub(super) const fn rank(&self, tick: u64) -> (bool, u64) {
+        let blocked = self.blocks_at(tick);
         (blocked, if blocked { self.blocked_until } else { self.last_seen })
     }
 
@@ -221,17 +187,20 @@ impl Record {
         // Who was reported and is to be blocked now offends for the same time.
         let repeats = if self.is_reported(now) { self.repeats } else { self.repeats.saturating_add(1) };
         self.repeats = if forgiven { 1 } else { repeats };
-        self.sentence(now, hits, rule)
+        self.sentence(now, hits, rule, Duration::ZERO)
     }
 
-    /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that.
+    /// The block did not hold, for somebody took it out of the kernel: it is set once more, and is no longer for that. Nor does a contact
+    /// that may be forged cut short what a proven one has earned.
     fn offend_again(&mut self, now: Moment, rule: &Threshold) -> Standing {
         self.repeats = self.repeats.max(1);
-        self.sentence(now, 1, rule)
+        let left = moment(self.blocked_until).since(now);
+        self.sentence(now, 1, rule, left)
     }
 
-    fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
-        self.set_blocked(now, rule.block.of(self.repeats), self.repeats);
+    /// Sets a block, of `least` at the least.
+    fn sentence(&mut self, now: Moment, hits: u8, rule: &Threshold, least: Duration) -> Standing {
+        self.set_blocked(now, rule.block.of(self.repeats).max(least), self.repeats);
         if rule.effect == Effect::Reported {
             (self.aftermath, self.packets) = (aftermath::REPORTED, 0);
             // It has been said, and leaves its room to what counts.

@@ -216,6 +216,18 @@ fn each_further_block_is_longer_up_to_a_limit_and_the_first_again_after_long_eno
 }
 
 #[test]
+fn a_contact_that_may_be_forged_does_not_shorten_the_block_of_a_proven_source() {
+    let table = ScanTable::new(1024, SEEDS);
+    let rule = Threshold { settle: Duration::from_secs(1), ..RULE };
+    let proven = Threshold { block: Terms::constant(Duration::from_secs(600)), ..rule };
+    let ask = |second, rule: &Threshold| table.observe(at(second), source(1), (&port(1), Weight::Full), rule);
+    assert_eq!(ask(0, &proven), Standing::Offender { hits: 1, repeat: 1, until: at(600) });
+    assert_eq!(ask(100, &rule), Standing::Offender { hits: 1, repeat: 1, until: at(600) });
+    assert_eq!(ask(200, &proven), Standing::Offender { hits: 1, repeat: 1, until: at(800) });
+    assert_eq!(ask(780, &rule), Standing::Offender { hits: 1, repeat: 1, until: at(840) });
+}
+
+#[test]
 fn terms_of_any_size_have_a_length() {
     let terms = Terms { factor: u32::MAX, longest: Duration::MAX, ..GROWING.block };
     assert_eq!(terms.of(0), terms.first);
@@ -329,7 +341,7 @@ fn a_flood_of_sources_does_not_grow_it() {
         let standing = table.observe(at(u64::from(n / 1000)), source(n), (&port(1), Weight::Full), &rule);
         assert_eq!(standing, Standing::Watched(1, Novelty::First));
     }
-    let held: usize = table.shards.iter().map(|s| s.lock().unwrap().iter().map(|b| b.0.len()).sum::<usize>()).sum();
+    let held: usize = table.shards.iter().map(|shard| shard.lock().all().len() * WAYS).sum();
     assert_eq!(held, 1024);
 }
 

@@ -8,7 +8,8 @@ use crate::doctor::facts::Daemon;
 
 fn running() -> Facts {
     let daemon = Daemon { process: 7, claim: Claim::Proven, started: Started::ByUnit };
-    Facts { daemon: Some(daemon), queues: Some(vec![listener(3100, Some(7)), listener(3101, None)]), ..stopped() }
+    let queues = vec![listener(3100, Some(7)), listener(3101, None), listener(3102, Some(7))];
+    Facts { daemon: Some(daemon), queues: Some(queues), ..stopped() }
 }
 
 fn stopped() -> Facts {
@@ -28,11 +29,11 @@ fn listed(chains: &[&str], queue_rule: &str) -> Ruleset {
     let mut objects = vec![String::from(r#"{"table": {"family": "inet", "name": "nftrap"}}"#)];
     objects.extend(["block4", "block6"].map(set));
     objects.extend(chains.iter().map(|chain| rule(chain, r#"{"accept": null}"#)));
-    objects.extend(["queue0", "queue1"].map(|chain| rule(chain, queue_rule)));
+    objects.extend(["queue0", "queue1", "queue2"].map(|chain| rule(chain, queue_rule)));
     Ruleset::parse(format!(r#"{{"nftables": [{}]}}"#, objects.join(",")).as_bytes()).unwrap()
 }
 
-const CHAINS: [&str; 5] = ["early", "blocked", "input", "forward", "spread"];
+const CHAINS: [&str; 6] = ["early", "blocked", "input", "forward", "spread", "strangers"];
 const XT: &str = r#"{"counter": {"packets": 0, "bytes": 0}}, {"xt": {"type": "target", "name": "NFQUEUE"}}"#;
 const NATIVE: &str = r#"{"queue": {"num": 3100, "flags": "bypass"}}"#;
 
@@ -120,7 +121,7 @@ fn each_of_our_queues_must_have_a_listener_while_the_daemon_runs() {
     let facts = Facts { queues: Some(vec![listener(3100, Some(7))]), ..running() };
     let check = queues(&facts, &Config::default());
     assert_eq!(check.state, State::Problem);
-    assert!(check.finding.contains("3101"), "{check:?}");
+    assert!(check.finding.contains("3101, 3102"), "and the guests': {check:?}");
     assert_eq!(queues(&Facts { queues: None, ..running() }, &Config::default()).state, State::Unknown);
 }
 
@@ -146,7 +147,7 @@ fn after_a_boot_it_says_when_unserved_ports_count() {
 fn queues_that_wait_for_a_restart_are_no_problem_and_are_said() {
     let mut config = Config::default();
     (config.queue.first, config.queue.count) = (3200, 4);
-    let queues = Some(vec![listener(3100, Some(7))]);
+    let queues = Some(vec![listener(3100, Some(7)), listener(3101, Some(7))]);
     let facts = Facts { queues, queue_numbers: Some((3100, 1)), ..running() };
     let now = in_force(&facts, &config);
     let check = waiting(super::queues(&facts, &now), &config, &now);

@@ -11,6 +11,9 @@ pub(super) const HANDED_OVER: &str = "        tcp dport @tcp_decoys tcp flags & 
                                       socket transparent 1 return\n        \
                                       udp dport @udp_decoys socket transparent 1 return";
 
+/// Of what comes to `input`: who talks with a decoy is no guest for it.
+pub(super) const NO_DECOY: &str = "tcp dport != @tcp_decoys ";
+
 /// Where our decoys listen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decoys {

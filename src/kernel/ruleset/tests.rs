@@ -140,6 +140,7 @@ fn decoys_have_chains_only_where_the_config_names_some() {
     let text = table(&config, &host);
     assert!(text.contains("chain decoy {") && text.contains("tproxy ip to 127.0.0.1:50000"), "{text}");
     assert!(text.contains("add element inet nftrap tcp_decoys { 111 }"), "{text}");
+    assert!(text.contains("tcp dport != @tcp_decoys iif != lo jump guests"), "{text}");
     assert!(!text.contains('%'), "{text}");
     let text = table(&Config::default(), &host);
     assert!(!text.contains("chain decoy") && !text.contains("@tcp_decoys"), "{text}");

@@ -68,6 +68,7 @@ impl Play {
             },
             unserved_from: Moment::from_start(feed.span()),
             udp: feed.one_of([Effect::Blocked, Effect::Reported]),
+            proven: threshold.block,
             allow,
         };
         let around = Surroundings { ipv6_prefix: feed.one_of([64, 48, 128]), on_link: Vec::new(), exempt };

@@ -14,6 +14,7 @@ fn shown(state: &str) -> Shown {
         contacts: 0,
         enough: (1, 4),
         window: 3600,
+        guest: false,
         repeats: 0,
         evidence: Vec::new(),
     }
@@ -47,6 +48,30 @@ fn told(who: &str, shown: &Shown, earlier: &[Event]) -> String {
         now: now(),
     }
     .told(&services)
+}
+
+#[test]
+fn of_a_guest_it_says_why_more_is_needed() {
+    let watched = Shown { contacts: 1, enough: (4, 4), guest: true, ..shown("watched") };
+    let text = told("198.51.100.2", &watched, &[]);
+    assert!(
+        text.contains("; it talks with a service here: within 1h enough are 4 with trigger ports, or 4 "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_block_of_a_proven_source_says_why_it_is_longer() {
+    let shown = Shown { blocks: vec![block("198.51.100.2")], ..shown("blocked") };
+    let mut past = past();
+    assert!(!told("198.51.100.2", &shown, &past).contains("longer"));
+    let What::Blocked(offence) = &mut past[0].what else { panic!("no block") };
+    offence.probe.kind = crate::detect::probe::Kind::Connect;
+    let text = told("198.51.100.2", &shown, &past);
+    let expected = "by nftrap; its block 3 in a row; longer, for a connection with a decoy proved its address; 12,345";
+    assert!(text.contains(expected), "{text}");
+    let operators = Shown { blocks: vec![Block { by: "operator".into(), ..block("198.51.100.2") }], ..shown };
+    assert!(!told("198.51.100.2", &operators, &past).contains("longer"));
 }
 
 #[test]
