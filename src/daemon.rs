@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Config, LogFormat, OnExit};
+use crate::detect::table::NoMemory;
 use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
@@ -109,6 +110,12 @@ pub enum DaemonError {
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// The system gives no thread, or no signals.
+    /// No memory for what is remembered of sources.
+    #[error(transparent)]
+    Sources(#[from] NoMemory),
+    /// No memory for what is known of the kernel's blocks.
+    #[error("there is no memory for a worker's {0} blocks: lower `max` in section [block], or let nftrap have more")]
+    Blocked(usize),
     #[error("cannot start")]
     Start(#[source] io::Error),
     /// A worker ended by itself.
@@ -138,7 +145,7 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let mut memory = memory::look(&config)?;
-    launch::load(&config, &share(&config), &mut memory, &Served::at(config.served_file()))?;
+    launch::load(&config, &share(&config)?, &mut memory, &Served::at(config.served_file()))?;
     Ok(memory.blocks(config.mode).len())
 }
 

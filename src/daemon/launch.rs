@@ -52,7 +52,7 @@ impl Daemon {
         let (sockets, decoys, no_decoys) = open_decoys(&mut config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
-        let shared = Arc::new(Shared { decoys, ..share(&whole) });
+        let shared = Arc::new(Shared { decoys, ..share(&whole)? });
         let served = Served::at(whole.served_file());
         load(&whole, &shared, &mut memory, &served)?;
         let (sender, facts) = bounded(PENDING_FACTS);

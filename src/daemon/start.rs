@@ -20,7 +20,7 @@ use super::worker::Worker;
 use super::{DaemonError, blocks};
 use crate::config::{Config, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
-use crate::detect::table::{ScanTable, Seeds};
+use crate::detect::table::{NoMemory, ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
 use crate::kernel::nft;
 use crate::kernel::queue::{self, Queue, QueueError, QueueState};
@@ -79,19 +79,19 @@ pub(super) fn queue_numbers(config: &Config) -> impl Iterator<Item = u16> {
 }
 
 /// `config` with whom operators allowed.
-pub(super) fn share(config: &Config) -> Shared {
+pub(super) fn share(config: &Config) -> Result<Shared, NoMemory> {
     let uptime = clock::uptime();
     let policy = Policy::of(config, uptime, config.block.max, config.allow.clone(), policy::surroundings(config));
-    Shared {
+    Ok(Shared {
         clock: Clock::start(),
         uptime,
-        table: ScanTable::new(config.detect.max_sources, random_seeds()),
+        table: ScanTable::reserve(config.detect.max_sources, random_seeds())?,
         policy: ArcSwap::from_pointee(policy),
         hold: Hold::default(),
         decoys: Decoys::default(),
         stop: AtomicBool::new(false),
         rounds: AtomicU64::new(0),
-    }
+    })
 }
 
 /// What was opened.
@@ -126,12 +126,12 @@ pub(super) fn open_workers(
     let mut workers = Vec::new();
     for number in queue_numbers(config) {
         let queue = open_queue(number, config)?;
-        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
+        let blocks = blocks::open(&config.table, blocks_per_worker)?;
         workers.push(Worker::new(queue, Judge::new(blocks, shared, facts.clone())));
     }
     let mut judge = None;
     if !config.decoy.is_none() {
-        let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
+        let blocks = blocks::open(&config.table, blocks_per_worker)?;
         judge = Some(Judge::new(blocks, shared, facts.clone()));
     }
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
