@@ -52,6 +52,7 @@ mod proof;
 mod protection;
 mod pulse;
 mod reload;
+mod room;
 mod served;
 mod start;
 mod status;
@@ -109,13 +110,13 @@ pub enum DaemonError {
     /// Somebody else has our table.
     #[error(transparent)]
     Instance(#[from] InstanceError),
-    /// The system gives no thread, or no signals.
     /// No memory for what is remembered of sources.
     #[error(transparent)]
     Sources(#[from] NoMemory),
     /// No memory for what is known of the kernel's blocks.
     #[error("there is no memory for a worker's {0} blocks: lower `max` in section [block], or let nftrap have more")]
     Blocked(usize),
+    /// The system gives no thread, or no signals.
     #[error("cannot start")]
     Start(#[source] io::Error),
     /// A worker ended by itself.
@@ -220,6 +221,7 @@ impl Daemon {
             self.listen_again(instance)?;
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
                 self.refresh();
+                self.look_at_room();
             }
             match self.orders.recv_timeout(TICK) {
                 Ok(order) => self.fulfil(order),

@@ -123,6 +123,7 @@ impl Daemon {
         let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
         self.audience.tell(What::Started { version, blocks });
         self.served.remember(&nft::listening());
+        self.look_at_room();
         Ok(())
     }
 

@@ -81,10 +81,10 @@ impl Daemon {
         self.books.config.store(Arc::new(fresh));
         self.allow_files.forget();
         self.open_files();
+        self.look_at_room();
         Ok((waiting, notes))
     }
 
-    /// Puts the old rules back, for half of the new ones are in the kernel.
     /// Has the scan table hold as many sources as the fresh config says, or as many as before.
     fn make_room(&self, old: &Config, fresh: &Config) -> Result<(), Refusal> {
         let (table, now) = (&self.shared.table, self.shared.clock.now());
@@ -95,6 +95,7 @@ impl Daemon {
         })
     }
 
+    /// Puts the old rules back, for half of the new ones are in the kernel.
     fn take_back(&mut self, old: &Config) {
         let allow = self.books.allowed().with(&old.allow);
         if let Err(error) = nft::reload(old, &self.shared.host(), &allow) {
