@@ -70,8 +70,8 @@ use start::{Shared, our_queues, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
-/// A process that was killed is gone after that, unless its memory is very large.
-const TICKS_TO_GO: u32 = 5;
+/// A daemon that was killed is gone by then, and one that was told to end has judged what waited for it.
+const TICKS_TO_GO: u32 = 30;
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// A service that stops has listened for a minute before, or was asked.
@@ -150,7 +150,7 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     Ok(memory.blocks(config.mode).len())
 }
 
-/// Claims the table. A daemon that was killed just now is given the time to go.
+/// Claims the table. A daemon that ends just now is given the time to.
 #[expect(clippy::disallowed_methods, reason = "nothing else is done before there is a claim")]
 fn claim(table: &str) -> Result<Instance, InstanceError> {
     for _ in 0..TICKS_TO_GO {
