@@ -37,6 +37,8 @@ mod coexist_portsentry;
 mod coexist_queue;
 #[path = "namespaces/commands.rs"]
 mod commands;
+#[path = "namespaces/crash.rs"]
+mod crash;
 #[path = "namespaces/decoy.rs"]
 mod decoy;
 #[path = "namespaces/doctor.rs"]
@@ -97,3 +99,5 @@ mod tampering;
 mod trouble;
 #[path = "namespaces/unserved.rs"]
 mod unserved;
+#[path = "namespaces/upgrade.rs"]
+mod upgrade;

@@ -69,7 +69,8 @@ impl<'lab> Daemon<'lab> {
         Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
     }
 
-    fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
+    /// The same, by a command that ends in running it.
+    pub(crate) fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
         let config = fs::read_to_string(&file.0).expect("read the configuration");
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
@@ -127,6 +128,16 @@ impl<'lab> Daemon<'lab> {
     /// Whether its table is in the kernel.
     pub(crate) fn has_table(&self) -> bool {
         self.namespace.nft(&["list", "table", "inet", &self.table]).0
+    }
+
+    /// Its process number.
+    pub(crate) fn number(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged that holds `text`.
+    pub(crate) fn all_lines_with(&self, text: &str) -> Vec<String> {
+        self.log.locked().all.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Sends a signal.
