@@ -34,6 +34,7 @@ mod allow_files;
 mod allowed;
 mod answers;
 mod audience;
+mod backlog;
 mod ban;
 mod bans;
 mod blocks;
@@ -62,6 +63,7 @@ mod writer;
 use allow_files::AllowFiles;
 use answers::{Answers, Order};
 use audience::Audience;
+use backlog::Backlog;
 use books::Books;
 use files::Files;
 use protection::Guard;
@@ -189,6 +191,7 @@ struct Daemon {
     /// This thread's own way to the kernel's sets.
     set: BlockSet,
     guard: Guard,
+    backlog: Backlog,
     orders: Receiver<Order>,
     answers: Arc<Answers>,
     blocks: usize,
@@ -210,6 +213,7 @@ impl Daemon {
             self.release_held();
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
                 self.protect();
+                self.look_at_queues();
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();

@@ -13,6 +13,7 @@ use super::allow_files::AllowFiles;
 use super::allowed::Allowed;
 use super::answers::{Answers, Order};
 use super::audience::Audience;
+use super::backlog::Backlog;
 use super::books::Books;
 use super::decoy::Decoys;
 use super::files::Files;
@@ -102,6 +103,7 @@ impl Daemon {
             keeper,
             set,
             guard,
+            backlog: Backlog::default(),
             orders,
             answers,
             blocks,
