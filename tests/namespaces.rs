@@ -43,12 +43,18 @@ mod crash;
 mod decoy;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
+#[path = "namespaces/fights.rs"]
+mod fights;
 #[path = "namespaces/flood.rs"]
 mod flood;
 #[path = "namespaces/flows.rs"]
 mod flows;
+#[path = "namespaces/frozen.rs"]
+mod frozen;
 #[path = "namespaces/full_disk.rs"]
 mod full_disk;
+#[path = "namespaces/full_set.rs"]
+mod full_set;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
 #[path = "namespaces/honest.rs"]
@@ -63,6 +69,8 @@ mod journal;
 mod kernel_sets;
 #[path = "namespaces/life.rs"]
 mod life;
+#[path = "namespaces/links.rs"]
+mod links;
 #[path = "namespaces/neighbours.rs"]
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
@@ -91,6 +99,8 @@ mod probes;
 mod readers;
 #[path = "namespaces/rights.rs"]
 mod rights;
+#[path = "namespaces/slow.rs"]
+mod slow;
 #[path = "namespaces/sources.rs"]
 mod sources;
 #[path = "namespaces/tampering.rs"]
@@ -101,3 +111,5 @@ mod trouble;
 mod unserved;
 #[path = "namespaces/upgrade.rs"]
 mod upgrade;
+#[path = "namespaces/want.rs"]
+mod want;

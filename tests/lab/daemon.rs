@@ -163,11 +163,16 @@ impl<'lab> Daemon<'lab> {
         self.wait_for_end()
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("ask how nftrap is")
+    }
+
     /// Waits until it has ended by itself: how, and how long that took.
     pub(crate) fn wait_for_end(&mut self) -> (ExitStatus, Duration) {
         let mut status = None;
         let time = wait_until("nftrap ends", || {
-            status = self.child.try_wait().expect("ask how nftrap is");
+            status = self.ended();
             status.is_some()
         });
         (status.expect("waited for"), time)

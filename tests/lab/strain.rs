@@ -3,13 +3,13 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::Errno;
 
-use super::daemon::{ConfigFile, Daemon, nftrap};
+use super::daemon::{Daemon, nftrap};
+use super::desk::Desk;
 use super::hosts::{Lab, SERVER};
 use super::netns::Namespace;
 use super::packet::{SYN, tcp};
@@ -60,11 +60,11 @@ pub(crate) fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-/// Starts nftrap by a shell's line, in which `"$@"` is its command line.
-pub(crate) fn launch_by_shell<'lab>(namespace: &'lab Namespace, line: &str, config: &str) -> Daemon<'lab> {
+/// Starts nftrap at a desk by a shell's line, in which `"$@"` is its command line.
+pub(crate) fn launch_by_shell<'lab>(desk: &Desk<'lab>, line: &str) -> Daemon<'lab> {
     let mut command = Command::new("sh");
     command.args(["-c", line, "sh"]).arg(nftrap().get_program());
-    Daemon::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
+    Daemon::launch_by(command, desk.host, &desk.file)
 }
 
 /// The `n`th of many addresses that are routed to the server and answer nothing.
