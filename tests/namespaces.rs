@@ -37,6 +37,8 @@ mod coexist_portsentry;
 mod coexist_queue;
 #[path = "namespaces/commands.rs"]
 mod commands;
+#[path = "namespaces/conntrack_full.rs"]
+mod conntrack_full;
 #[path = "namespaces/crash.rs"]
 mod crash;
 #[path = "namespaces/decoy.rs"]
@@ -101,6 +103,8 @@ mod readers;
 mod rights;
 #[path = "namespaces/slow.rs"]
 mod slow;
+#[path = "namespaces/soak.rs"]
+mod soak;
 #[path = "namespaces/sources.rs"]
 mod sources;
 #[path = "namespaces/tampering.rs"]

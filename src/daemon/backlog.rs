@@ -33,10 +33,10 @@ impl Daemon {
         let Some(lost) = self.backlog.look(now, &queues, config.queue.length) else { return };
         match config.fail_mode().queue_full {
             QueueFull::Open => {
-                warn!("a queue is full: packets pass unjudged meanwhile (`queue_full` in section [fail])")
+                warn!("a queue is full: packets pass unjudged meanwhile (`queue_full` in section [fail])");
             }
             QueueFull::Closed => {
-                warn!(dropped = lost; "a queue was full: packets were dropped (`length` in section [queue])")
+                warn!(dropped = lost; "a queue was full: packets were dropped (`length` in section [queue])");
             }
         }
     }

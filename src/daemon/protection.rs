@@ -84,9 +84,9 @@ impl Daemon {
         let restored = self.quietly(|daemon| daemon.restore(found));
         let was = std::mem::replace(&mut self.guard.state, restored);
         self.books.health().protection = self.guard.state.clone();
-        if let Protection::Broken(reason) = &self.guard.state {
+        if self.guard.state != Protection::Whole {
             self.guard.pace.failed(now);
-            return self.complain(now, was, reason.clone());
+            return self.complain(now, &was);
         }
         self.guard.settled();
         if let Some(pause) = self.guard.pace.restored(now) {
@@ -95,11 +95,12 @@ impl Daemon {
     }
 
     /// Says why nothing can be put back: once, and another reason within a minute.
-    fn complain(&mut self, now: Moment, was: Protection, reason: String) {
-        let is_news = was == Protection::Whole || self.guard.said.is_none_or(|said| now.since(said) >= QUIET);
-        if is_news && was != Protection::Broken(reason.clone()) {
+    fn complain(&mut self, now: Moment, was: &Protection) {
+        let is_news = *was == Protection::Whole || self.guard.said.is_none_or(|said| now.since(said) >= QUIET);
+        if is_news && *was != self.guard.state {
             self.guard.said = Some(now);
-            error!(error = reason.as_str(); "somebody removed or changed our table, and it cannot be put back: trying on");
+            let error = &self.guard.state;
+            error!(error:%; "somebody removed or changed our table, and it cannot be put back: trying on");
         }
     }
 

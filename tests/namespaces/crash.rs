@@ -33,7 +33,7 @@ fn killed_at_any_moment_where_an_absent_daemon_drops() {
 }
 
 fn times() -> u64 {
-    number_from("NFTRAP_CRASHES").unwrap_or(if is_slow() { 3 } else { 6 })
+    number_from("NFTRAP_CRASHES").unwrap_or_else(|| if is_slow() { 3 } else { 6 })
 }
 
 fn killed_again_and_again(no_daemon: &str) {

@@ -64,7 +64,7 @@ fn thousands_of_clients_are_refused_and_take_nothing_with_them() {
     assert!(during.files < before.files + 100 && during.threads < before.threads + 64, "{before:?}, {during:?}");
     judges(&lab, &daemon, 2);
     for _ in 0..3 {
-        drop(silent.drain(..).collect::<Vec<_>>());
+        drop(std::mem::take(&mut silent));
         (0..700).for_each(|_| drop(client(&lab)));
     }
     judges(&lab, &daemon, 3);
@@ -95,23 +95,23 @@ fn a_pipe_without_a_reader_in_the_place_of_a_file_keeps_nobody_waiting() {
 fn a_disk_that_stands_still_holds_up_no_block_and_no_end() {
     let Some(lab) = Lab::on_one_link() else { return };
     let desk = Desk::at(&lab, "");
-    let (image, disk) = (desk.file.path().with_file_name("image"), desk.file.path().with_file_name("disk"));
-    fs::create_dir(&disk).expect("make a folder");
+    let [image, mounted] = ["image", "mounted"].map(|name| desk.file.path().with_file_name(name));
+    fs::create_dir(&mounted).expect("make a folder");
     let on_it = || {
         // Mounts belong to this thread, to those it starts, and to nobody else.
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).expect("make a mount namespace");
-        let Some(made) = Disk::make(&image, &disk) else { return };
-        let at = disk.display();
+        let Some(disk) = Disk::make(&image, &mounted) else { return };
+        let at = mounted.display();
         desk.file.write(&format!("[journal]\nfile = \"{at}/nftrap.db\"\n[report]\nevents = \"{at}/events\"\n"));
         let daemon = desk.start();
         judges(&lab, &daemon, 2);
         wait_until("the journal has it", || desk.history("blocked").len() == 1);
-        let standstill = made.freeze();
+        let standstill = disk.freeze();
         (3..60).for_each(|scanner| judges(&lab, &daemon, scanner));
         assert!(desk.says("list").1.contains("10.1.0.59"));
         drop(standstill);
         wait_until("the journal has all", || desk.history("blocked").len() == 58);
-        let events = fs::read_to_string(disk.join("events")).expect("read the events");
+        let events = fs::read_to_string(mounted.join("events")).expect("read the events");
         assert_eq!(events.lines().filter(|line| line.contains("\"blocked\"")).count(), 58);
     };
     thread::scope(|scope| scope.spawn(on_it).join()).expect("the work is done");
@@ -123,9 +123,9 @@ struct Disk<'a>(&'a Path);
 impl<'a> Disk<'a> {
     /// Nothing, where this machine has no loop devices; that is said.
     fn make(image: &Path, at: &'a Path) -> Option<Self> {
-        let make =
+        let script =
             "mount --make-rprivate / && truncate -s 32M \"$1\" && mkfs.ext4 -q \"$1\" && mount -o loop \"$1\" \"$2\"";
-        let made = Command::new("sh").args(["-c", make, "sh"]).args([image, at]).status().expect("start sh");
+        let made = Command::new("sh").args(["-c", script, "sh"]).args([image, at]).status().expect("start sh");
         if !made.success() {
             eprintln!("NOT TRIED: this machine mounts no file");
         }
