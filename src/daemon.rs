@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Config, LogFormat, OnExit};
+use crate::detect::table::NoMemory;
 use crate::event::{Operator, What};
 use crate::journal::JournalError;
 use crate::journal::keeper::Keeper;
@@ -33,6 +34,7 @@ mod allow_files;
 mod allowed;
 mod answers;
 mod audience;
+mod backlog;
 mod ban;
 mod bans;
 mod blocks;
@@ -51,6 +53,7 @@ mod proof;
 mod protection;
 mod pulse;
 mod reload;
+mod room;
 mod served;
 mod start;
 mod status;
@@ -60,6 +63,7 @@ mod writer;
 use allow_files::AllowFiles;
 use answers::{Answers, Order};
 use audience::Audience;
+use backlog::Backlog;
 use books::Books;
 use files::Files;
 use protection::Guard;
@@ -68,8 +72,8 @@ use start::{Shared, our_queues, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
-/// A process that was killed is gone after that, unless its memory is very large.
-const TICKS_TO_GO: u32 = 5;
+/// A daemon that was killed is gone by then, and one that was told to end has judged what waited for it.
+const TICKS_TO_GO: u32 = 30;
 /// Without our table nothing is blocked: it is to be back within a second.
 const TICKS_PER_TABLE_CHECK: u32 = 5;
 /// A service that stops has listened for a minute before, or was asked.
@@ -108,6 +112,12 @@ pub enum DaemonError {
     /// Somebody else has our table.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// No memory for what is remembered of sources.
+    #[error(transparent)]
+    Sources(#[from] NoMemory),
+    /// No memory for what is known of the kernel's blocks.
+    #[error("there is no memory for a worker's {0} blocks: lower `max` in section [block], or let nftrap have more")]
+    Blocked(usize),
     /// The system gives no thread, or no signals.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -138,11 +148,11 @@ pub fn restore(config: &Config) -> Result<usize, DaemonError> {
     let allowed = launch::allowed(config)?;
     let config = Config { allow: allowed.with(&config.allow), ..config.clone() };
     let mut memory = memory::look(&config)?;
-    launch::load(&config, &share(&config), &mut memory, &Served::at(config.served_file()))?;
+    launch::load(&config, &share(&config)?, &mut memory, &Served::at(config.served_file()))?;
     Ok(memory.blocks(config.mode).len())
 }
 
-/// Claims the table. A daemon that was killed just now is given the time to go.
+/// Claims the table. A daemon that ends just now is given the time to.
 #[expect(clippy::disallowed_methods, reason = "nothing else is done before there is a claim")]
 fn claim(table: &str) -> Result<Instance, InstanceError> {
     for _ in 0..TICKS_TO_GO {
@@ -181,6 +191,7 @@ struct Daemon {
     /// This thread's own way to the kernel's sets.
     set: BlockSet,
     guard: Guard,
+    backlog: Backlog,
     orders: Receiver<Order>,
     answers: Arc<Answers>,
     blocks: usize,
@@ -202,6 +213,7 @@ impl Daemon {
             self.release_held();
             if tick.is_multiple_of(TICKS_PER_TABLE_CHECK) {
                 self.protect();
+                self.look_at_queues();
             }
             if tick.is_multiple_of(TICKS_PER_LOOK_AROUND) {
                 self.look_around();
@@ -213,6 +225,7 @@ impl Daemon {
             self.listen_again(instance)?;
             if tick.is_multiple_of(TICKS_PER_REFRESH) {
                 self.refresh();
+                self.look_at_room();
             }
             match self.orders.recv_timeout(TICK) {
                 Ok(order) => self.fulfil(order),

@@ -37,16 +37,26 @@ mod coexist_portsentry;
 mod coexist_queue;
 #[path = "namespaces/commands.rs"]
 mod commands;
+#[path = "namespaces/conntrack_full.rs"]
+mod conntrack_full;
+#[path = "namespaces/crash.rs"]
+mod crash;
 #[path = "namespaces/decoy.rs"]
 mod decoy;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
+#[path = "namespaces/fights.rs"]
+mod fights;
 #[path = "namespaces/flood.rs"]
 mod flood;
 #[path = "namespaces/flows.rs"]
 mod flows;
+#[path = "namespaces/frozen.rs"]
+mod frozen;
 #[path = "namespaces/full_disk.rs"]
 mod full_disk;
+#[path = "namespaces/full_set.rs"]
+mod full_set;
 #[path = "namespaces/gateway.rs"]
 mod gateway;
 #[path = "namespaces/guests.rs"]
@@ -63,6 +73,8 @@ mod journal;
 mod kernel_sets;
 #[path = "namespaces/life.rs"]
 mod life;
+#[path = "namespaces/links.rs"]
+mod links;
 #[path = "namespaces/neighbours.rs"]
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
@@ -91,6 +103,10 @@ mod probes;
 mod readers;
 #[path = "namespaces/rights.rs"]
 mod rights;
+#[path = "namespaces/slow.rs"]
+mod slow;
+#[path = "namespaces/soak.rs"]
+mod soak;
 #[path = "namespaces/sources.rs"]
 mod sources;
 #[path = "namespaces/tampering.rs"]
@@ -99,3 +115,7 @@ mod tampering;
 mod trouble;
 #[path = "namespaces/unserved.rs"]
 mod unserved;
+#[path = "namespaces/upgrade.rs"]
+mod upgrade;
+#[path = "namespaces/want.rs"]
+mod want;

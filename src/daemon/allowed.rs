@@ -193,7 +193,9 @@ fn read(file: &Path) -> io::Result<String> {
     match fs::metadata(file) {
         Ok(found) if found.len() <= MAX_FILE => {}
         Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large to be ours")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(String::new());
+        }
         Err(error) => return Err(error),
     }
     // A letter of another encoding, in a reason, keeps nobody from being allowed.

@@ -3,8 +3,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
 
+use log::warn;
+
+use super::DaemonError;
 use super::hold::Hold;
 use crate::detect::source::Source;
 use crate::detect::table::ScanTable;
@@ -22,10 +24,6 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(set: BlockSet, max: usize) -> Self {
-        Self { set, kept: BinaryHeap::with_capacity(max), max }
-    }
-
     /// Has the kernel block `source` until `until`. When this returns, it does, but for what is kept back.
     pub(super) fn block(
         &mut self,
@@ -58,10 +56,12 @@ impl Blocks {
         self.kept.push(Reverse((until, source)));
     }
 
-    /// From now on at most so many.
+    /// From now on at most so many; without memory for them, as many as before.
     pub(super) fn allow_for(&mut self, max: usize) {
-        self.max = max;
-        self.kept.reserve(max.saturating_sub(self.kept.len()));
+        match self.kept.try_reserve(max.saturating_sub(self.kept.len())) {
+            Ok(()) => self.max = max,
+            Err(_) => warn!(max; "there is no memory for a worker's blocks: it keeps the number that it had"),
+        }
     }
 
     fn make_room(&mut self, now: Moment, table: &ScanTable) {
@@ -94,6 +94,9 @@ impl Blocks {
 }
 
 /// Opens the sets of `table` for at most `max` blocks.
-pub(super) fn open(table: &str, max: usize) -> io::Result<Blocks> {
-    Ok(Blocks::new(BlockSet::open(table)?, max))
+pub(super) fn open(table: &str, max: usize) -> Result<Blocks, DaemonError> {
+    let set = BlockSet::open(table).map_err(DaemonError::Netlink)?;
+    let mut kept = BinaryHeap::new();
+    kept.try_reserve_exact(max).map_err(|_no_more_to_say| DaemonError::Blocked(max))?;
+    Ok(Blocks { set, kept, max })
 }

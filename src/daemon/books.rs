@@ -35,6 +35,8 @@ pub(super) struct Health {
     pub(super) rates: Rates,
     /// So many blocks fit into the kernel's sets, if they are smaller than the config wants.
     pub(super) room: Option<u32>,
+    /// What is to be said of a set of blocks that is nearly full.
+    pub(super) crowded: Option<String>,
     /// Why files that the config names are not written.
     pub(super) no_files: Vec<(Purpose, String)>,
     /// What is wrong with allow lists that are not taken up.
@@ -46,10 +48,11 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// What the config wants told, and cannot be.
+    /// What the config wants, and cannot be; and what soon cannot.
     pub(super) fn untold(&self) -> Vec<String> {
         let files = self.no_files.iter().map(|(_, problem)| problem);
-        files.chain(&self.bad_lists).chain(&self.no_metrics).chain(&self.no_decoys).cloned().collect()
+        let rest = self.bad_lists.iter().chain(&self.no_metrics).chain(&self.no_decoys).chain(&self.crowded);
+        files.chain(rest).cloned().collect()
     }
 }
 
@@ -60,6 +63,7 @@ impl Books {
             method: Method::Native,
             rates: Rates::default(),
             room: None,
+            crowded: None,
             no_files: Vec::new(),
             bad_lists: Vec::new(),
             no_metrics: None,

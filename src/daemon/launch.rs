@@ -13,6 +13,7 @@ use super::allow_files::AllowFiles;
 use super::allowed::Allowed;
 use super::answers::{Answers, Order};
 use super::audience::Audience;
+use super::backlog::Backlog;
 use super::books::Books;
 use super::decoy::Decoys;
 use super::files::Files;
@@ -52,7 +53,7 @@ impl Daemon {
         let (sockets, decoys, no_decoys) = open_decoys(&mut config);
         let whole = Config { allow: allowed.with(&config.allow), ..config.clone() };
         let (mut memory, journal) = memory::open(&whole);
-        let shared = Arc::new(Shared { decoys, ..share(&whole) });
+        let shared = Arc::new(Shared { decoys, ..share(&whole)? });
         let served = Served::at(whole.served_file());
         load(&whole, &shared, &mut memory, &served)?;
         let (sender, facts) = bounded(PENDING_FACTS);
@@ -102,6 +103,7 @@ impl Daemon {
             keeper,
             set,
             guard,
+            backlog: Backlog::default(),
             orders,
             answers,
             blocks,
@@ -123,6 +125,7 @@ impl Daemon {
         let (version, blocks) = (env!("CARGO_PKG_VERSION").to_owned(), u32::try_from(self.blocks).unwrap_or(u32::MAX));
         self.audience.tell(What::Started { version, blocks });
         self.served.remember(&nft::listening());
+        self.look_at_room();
         Ok(())
     }
 

@@ -16,6 +16,10 @@ use crate::detect::source::Source;
 use crate::event::What;
 use crate::kernel::nft;
 use crate::kernel::watch::{Found, Watch};
+use crate::time::Moment;
+
+/// Somebody who takes it away while it is put back makes for a new reason each time.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Whether packets come to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +44,14 @@ pub(super) struct Guard {
     table: Watch,
     pace: Pace,
     state: Protection,
+    /// When it was said last that something cannot be put back.
+    said: Option<Moment>,
 }
 
 impl Guard {
     /// Looks after `table` from now on.
     pub(super) fn open(table: &str) -> io::Result<Self> {
-        Ok(Self { table: Watch::open(table)?, pace: Pace::new(), state: Protection::Whole })
+        Ok(Self { table: Watch::open(table)?, pace: Pace::new(), state: Protection::Whole, said: None })
     }
 
     /// Takes the table for ours as it is now: after each load, reload or arming.
@@ -68,22 +74,37 @@ impl Daemon {
             return;
         }
         if !self.guard.pace.allows(now) {
-            // Nothing is dropped meanwhile, and who asks is to know it.
-            let reason = "somebody takes our table away again and again: it is put back within a minute";
-            self.books.health().protection = Protection::Broken(reason.to_owned());
+            if self.guard.state == Protection::Whole {
+                // Nothing is dropped meanwhile, and who asks is to know it.
+                let reason = "somebody takes our table away again and again: it is put back within a minute";
+                self.books.health().protection = Protection::Broken(reason.to_owned());
+            }
             return;
         }
-        self.guard.state = self.quietly(|daemon| daemon.restore(found));
+        let restored = self.quietly(|daemon| daemon.restore(found));
+        let was = std::mem::replace(&mut self.guard.state, restored);
         self.books.health().protection = self.guard.state.clone();
-        if self.guard.state == Protection::Whole {
-            self.guard.settled();
-            if let Some(pause) = self.guard.pace.restored(now) {
-                warn!(pause = pause.as_secs(); "somebody takes our table away again and again: putting it back ever more seldom");
-            }
+        if self.guard.state != Protection::Whole {
+            self.guard.pace.failed(now);
+            return self.complain(now, &was);
+        }
+        self.guard.settled();
+        if let Some(pause) = self.guard.pace.restored(now) {
+            warn!(pause = pause.as_secs(); "somebody takes our table away again and again: putting it back ever more seldom");
         }
     }
 
-    /// Puts back table and blocks. What fails now is tried again at the next look, and said once.
+    /// Says why nothing can be put back: once, and another reason within a minute.
+    fn complain(&mut self, now: Moment, was: &Protection) {
+        let is_news = *was == Protection::Whole || self.guard.said.is_none_or(|said| now.since(said) >= QUIET);
+        if is_news && *was != self.guard.state {
+            self.guard.said = Some(now);
+            let error = &self.guard.state;
+            error!(error:%; "somebody removed or changed our table, and it cannot be put back: trying on");
+        }
+    }
+
+    /// Puts back table and blocks. What fails now is tried again soon.
     fn restore(&self, found: Found) -> Protection {
         let config = self.whole_config();
         let blocks = self.blocks_to_restore(&config);
@@ -96,13 +117,7 @@ impl Daemon {
                 self.audience.tell(What::TableRestored { blocks: u32::try_from(blocks.len()).unwrap_or(u32::MAX) });
                 Protection::Whole
             }
-            Err(error) => {
-                let reason = error.to_string();
-                if self.guard.state != Protection::Broken(reason.clone()) {
-                    error!(error = reason.as_str(); "somebody removed or changed our table, and it cannot be put back: trying on");
-                }
-                Protection::Broken(reason)
-            }
+            Err(error) => Protection::Broken(error.to_string()),
         }
     }
 

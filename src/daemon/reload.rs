@@ -62,6 +62,7 @@ impl Daemon {
         let room = self.books.health().room.unwrap_or(u32::MAX).min(fresh.block.max);
         let policy = Policy::of(&fresh, self.shared.uptime, room, allow.clone(), around);
         let orphans = self.orphans(&old, &fresh);
+        self.make_room(&old, &fresh)?;
         nft::reload(&fresh, &self.shared.host_with(&policy.surroundings), &allow).map_err(refuse)?;
         if old.fail_mode().no_daemon != fresh.fail_mode().no_daemon {
             let method = self.books.health().method;
@@ -76,12 +77,22 @@ impl Daemon {
         *self.books.allowed() = operators;
         self.adopt(orphans);
         self.free(&allow);
-        self.shared.table.resize(self.shared.clock.now(), fresh.detect.max_sources);
         self.audience.act_by(&fresh, &allow, self.shared.clock);
         self.books.config.store(Arc::new(fresh));
         self.allow_files.forget();
         self.open_files();
+        self.look_at_room();
         Ok((waiting, notes))
+    }
+
+    /// Has the scan table hold as many sources as the fresh config says, or as many as before.
+    fn make_room(&self, old: &Config, fresh: &Config) -> Result<(), Refusal> {
+        let (table, now) = (&self.shared.table, self.shared.clock.now());
+        table.resize(now, fresh.detect.max_sources).map_err(|error| {
+            // Shards that are larger already are no harm, if this fails, too.
+            let (Ok(()) | Err(_)) = table.resize(now, old.detect.max_sources);
+            Refusal::plain(error.to_string())
+        })
     }
 
     /// Puts the old rules back, for half of the new ones are in the kernel.

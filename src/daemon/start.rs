@@ -20,7 +20,7 @@ use super::worker::Worker;
 use super::{DaemonError, blocks};
 use crate::config::{Config, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
-use crate::detect::table::{ScanTable, Seeds};
+use crate::detect::table::{NoMemory, ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
 use crate::kernel::nft;
 use crate::kernel::queue::{self, Queue, QueueError, QueueState};
@@ -74,19 +74,19 @@ pub(super) fn our_queues(config: &Config) -> Vec<QueueState> {
 }
 
 /// `config` with whom operators allowed.
-pub(super) fn share(config: &Config) -> Shared {
+pub(super) fn share(config: &Config) -> Result<Shared, NoMemory> {
     let uptime = clock::uptime();
     let policy = Policy::of(config, uptime, config.block.max, config.allow.clone(), policy::surroundings(config));
-    Shared {
+    Ok(Shared {
         clock: Clock::start(),
         uptime,
-        table: ScanTable::new(config.detect.max_sources, random_seeds()),
+        table: ScanTable::reserve(config.detect.max_sources, random_seeds())?,
         policy: ArcSwap::from_pointee(policy),
         hold: Hold::default(),
         decoys: Decoys::default(),
         stop: AtomicBool::new(false),
         rounds: AtomicU64::new(0),
-    }
+    })
 }
 
 /// What was opened.
@@ -119,7 +119,7 @@ pub(super) fn open_workers(
     let parts = Shares::of(max, config);
     shared.policy.store(Arc::new(Policy { shares: parts, ..Policy::clone(&shared.policy.load()) }));
     let judge_of = |acquaintance| {
-        let blocks = blocks::open(&config.table, parts.of_judge(acquaintance)).map_err(DaemonError::Netlink)?;
+        let blocks = blocks::open(&config.table, parts.of_judge(acquaintance))?;
         Ok::<_, DaemonError>(Judge::new(blocks, shared, facts.clone(), acquaintance))
     };
     let mut workers = Vec::new();

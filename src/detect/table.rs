@@ -65,6 +65,17 @@ pub struct Known {
     pub contacts: u8,
 }
 
+/// The system has no memory for a table of that size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no memory for {sources} sources: {} MiB are needed; lower `max_sources` in section [detect], or let nftrap have more",
+    mib_of(*.sources)
+)]
+pub struct NoMemory {
+    /// So many were to be remembered.
+    pub sources: u32,
+}
+
 /// Secret numbers for the hash. Whoever knows them can choose addresses that fall into one bucket.
 #[derive(Clone, Copy)]
 pub struct Seeds(pub u64, pub u64);
@@ -182,6 +193,18 @@ impl ScanTable {
     #[must_use]
     pub fn new(sources: u32, seeds: Seeds) -> Self {
         let shards = (0..SHARDS).map(|_| Shard(Mutex::new(Buckets::new(buckets_for(sources))))).collect();
+        Self::of(shards, seeds)
+    }
+
+    /// The same, where there may be no memory for it.
+    pub fn reserve(sources: u32, seeds: Seeds) -> Result<Self, NoMemory> {
+        let shards = (0..SHARDS)
+            .map(|_| fresh_shard(sources).map(|fresh| Shard(Mutex::new(fresh))))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::of(shards, seeds))
+    }
+
+    fn of(shards: Vec<Shard>, seeds: Seeds) -> Self {
         let hasher = ahash::RandomState::with_seeds(seeds.0, seeds.1, !seeds.0, !seeds.1);
         Self { shards, hasher }
     }
@@ -235,11 +258,12 @@ impl ScanTable {
     }
 
     /// Makes room for `sources` from now on. All records move that find room; who does not is forgotten as ever. One shard is
-    /// locked at a time, for as long as its records take to move: a tenth of a millisecond a thousand.
-    pub fn resize(&self, now: Moment, sources: u32) {
+    /// locked at a time, for as long as its records take to move: a tenth of a millisecond a thousand. Where there is no memory for that,
+    /// nobody is forgotten: shards of either size serve as well.
+    pub fn resize(&self, now: Moment, sources: u32) -> Result<(), NoMemory> {
         let buckets = buckets_for(sources);
         for shard in self.shards.iter().filter(|shard| shard.lock().all().len() != buckets) {
-            let mut fresh = Buckets::new(buckets);
+            let mut fresh = fresh_shard(sources)?;
             let mut current = shard.lock();
             for (tag, record) in current.remembered() {
                 let at = place(self.hasher.hash_one(record.source()), buckets);
@@ -247,6 +271,7 @@ impl ScanTable {
             }
             *current = fresh;
         }
+        Ok(())
     }
 
     /// What is known of `source`.
@@ -324,6 +349,15 @@ impl Shard {
     fn lock(&self) -> MutexGuard<'_, Buckets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One shard of a table for so many sources, with nobody in it.
+fn fresh_shard(sources: u32) -> Result<Buckets, NoMemory> {
+    Buckets::reserve(buckets_for(sources)).ok_or(NoMemory { sources })
+}
+
+fn mib_of(sources: u32) -> usize {
+    buckets_for(sources).saturating_mul(SHARDS).saturating_mul(size_of::<Bucket>()).div_ceil(1 << 20)
 }
 
 /// Buckets of one shard, for so many sources in all.

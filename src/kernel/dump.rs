@@ -95,20 +95,57 @@ fn question(table: &str, set: &str, source: &Source) -> Messages {
 pub fn room(table: &str) -> Result<Option<u32>, DumpError> {
     let mut smallest = None;
     for set in SETS {
-        let mut request = Messages::default();
-        request.add(libc::NFT_MSG_GETSET, libc::NLM_F_ACK, 1, |body| {
-            body.name(NFTA_SET_TABLE, table);
-            body.name(NFTA_SET_NAME, set);
-        });
-        let size = |message: &Message<'_>| {
-            let (_, description) = message.attributes().find(|(number, _)| *number == NFTA_SET_DESC)?;
-            word(find(description, NFTA_SET_DESC_SIZE)?)
-        };
-        let answered =
-            open(set)?.ask(request.octets(), |message| smallest = smallest.into_iter().chain(size(message)).min());
-        check(answered, set)?;
+        smallest = smallest.into_iter().chain(size(table, set)?).min();
     }
     Ok(smallest)
+}
+
+/// The set of ours in which fewest elements more find room, and how many do; nothing, where sets have no size.
+pub fn fullest(table: &str) -> Result<Option<(&'static str, u32)>, DumpError> {
+    let mut fullest = None;
+    for set in SETS {
+        if let Some(size) = size(table, set)? {
+            let left = size.saturating_sub(count(table, set)?);
+            fullest = fullest.into_iter().chain([(set, left)]).min_by_key(|(_, left)| *left);
+        }
+    }
+    Ok(fullest)
+}
+
+fn size(table: &str, set: &'static str) -> Result<Option<u32>, DumpError> {
+    let mut request = Messages::default();
+    request.add(libc::NFT_MSG_GETSET, libc::NLM_F_ACK, 1, |body| {
+        body.name(NFTA_SET_TABLE, table);
+        body.name(NFTA_SET_NAME, set);
+    });
+    let read = |message: &Message<'_>| {
+        let (_, description) = message.attributes().find(|(number, _)| *number == NFTA_SET_DESC)?;
+        word(find(description, NFTA_SET_DESC_SIZE)?)
+    };
+    let mut size = None;
+    let answered = open(set)?.ask(request.octets(), |message| size = read(message).or(size));
+    check(answered, set).map(|_| size)
+}
+
+/// So many elements, about: while blocks are set, some may be missed or met twice.
+fn count(table: &str, set: &'static str) -> Result<u32, DumpError> {
+    let mut count = 0_u32;
+    let answered = open(set)?.ask(all_of(table, set).octets(), |message| {
+        let lists = message.attributes().filter(|(number, _)| *number == NFTA_SET_ELEM_LIST_ELEMENTS);
+        let here = lists.map(|(_, list)| attributes(list).count()).sum::<usize>();
+        count = count.saturating_add(u32::try_from(here).unwrap_or(u32::MAX));
+    });
+    check(answered, set).map(|_| count)
+}
+
+/// Asks for all elements of a set.
+fn all_of(table: &str, set: &str) -> Messages {
+    let mut request = Messages::default();
+    request.add(libc::NFT_MSG_GETSETELEM, DUMP, 1, |body| {
+        body.name(NFTA_SET_ELEM_LIST_TABLE, table);
+        body.name(NFTA_SET_ELEM_LIST_SET, set);
+    });
+    request
 }
 
 /// The key that stands for `source` in its set, as an attribute of an element.
@@ -121,12 +158,7 @@ pub(super) fn key(element: &mut Messages, source: &Source) {
 
 /// The elements of one of them.
 pub(super) fn dump_set(table: &str, set: &'static str, ipv6_prefix: u8) -> Result<Vec<Element>, DumpError> {
-    let mut request = Messages::default();
-    request.add(libc::NFT_MSG_GETSETELEM, DUMP, 1, |body| {
-        body.name(NFTA_SET_ELEM_LIST_TABLE, table);
-        body.name(NFTA_SET_ELEM_LIST_SET, set);
-    });
-    let netfilter = open(set)?;
+    let (request, netfilter) = (all_of(table, set), open(set)?);
     let mut torn: HashMap<Source, Element> = HashMap::new();
     for _ in 0..ATTEMPTS {
         let mut found = Vec::new();

@@ -69,7 +69,8 @@ impl<'lab> Daemon<'lab> {
         Self::launch_by(command, namespace, &Arc::new(ConfigFile::new(config)))
     }
 
-    fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
+    /// The same, by a command that ends in running it.
+    pub(crate) fn launch_by(mut command: Command, namespace: &'lab Namespace, file: &Arc<ConfigFile>) -> Self {
         let config = fs::read_to_string(&file.0).expect("read the configuration");
         command.args(["run", "--config"]).arg(&file.0).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = namespace.run(|| command.spawn()).expect("start nftrap");
@@ -129,6 +130,16 @@ impl<'lab> Daemon<'lab> {
         self.namespace.nft(&["list", "table", "inet", &self.table]).0
     }
 
+    /// Its process number.
+    pub(crate) fn number(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged that holds `text`.
+    pub(crate) fn all_lines_with(&self, text: &str) -> Vec<String> {
+        self.log.locked().all.iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("send nftrap a signal");
@@ -152,11 +163,16 @@ impl<'lab> Daemon<'lab> {
         self.wait_for_end()
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("ask how nftrap is")
+    }
+
     /// Waits until it has ended by itself: how, and how long that took.
     pub(crate) fn wait_for_end(&mut self) -> (ExitStatus, Duration) {
         let mut status = None;
         let time = wait_until("nftrap ends", || {
-            status = self.child.try_wait().expect("ask how nftrap is");
+            status = self.ended();
             status.is_some()
         });
         (status.expect("waited for"), time)

@@ -35,17 +35,21 @@ impl Lab {
     /// Attacker and server on one link. Nothing, where we may not make one.
     pub(crate) fn on_one_link() -> Option<Self> {
         let (attacker, server) = (may_make_one().then(Namespace::new)?, Namespace::new());
-        let link = format!("link add lan type veth peer name lan netns {}\n", server.path());
-        attacker.ip(&[
-            &link,
-            NEIGHBOURS,
-            "addr add 10.2.0.254/24 dev lan\naddr add fd00:f::fe/64 dev lan nodad\n",
-            &own_addresses(),
-            "route add default via 10.2.0.1\nroute add default via fd00:f::1\n",
-        ]
-        .concat());
-        server.ip(SERVER_SIDE);
+        attacker.ip(&own_addresses());
+        link(&attacker, &server);
         Some(Self::wired(attacker, None, server))
+    }
+
+    /// The same without the link: a server none of whose interfaces is up. Nothing, where we may not make one.
+    pub(crate) fn unlinked() -> Option<Self> {
+        let (attacker, server) = (may_make_one().then(Namespace::new)?, Namespace::new());
+        attacker.ip(&own_addresses());
+        Some(Self::wired(attacker, None, server))
+    }
+
+    /// Makes the link, with all addresses and routes that go by it.
+    pub(crate) fn link(&self) {
+        link(&self.attacker, &self.server);
     }
 
     /// Attacker, gateway and server in a row.
@@ -85,6 +89,18 @@ impl Lab {
         }
         daemon.wait_for_line(&format!("source={sentinel} "));
     }
+}
+
+fn link(attacker: &Namespace, server: &Namespace) {
+    let link = format!("link add lan type veth peer name lan netns {}\n", server.path());
+    attacker.ip(&[
+        &link,
+        NEIGHBOURS,
+        "addr add 10.2.0.254/24 dev lan\naddr add fd00:f::fe/64 dev lan nodad\n",
+        "route add default via 10.2.0.1\nroute add default via fd00:f::1\n",
+    ]
+    .concat());
+    server.ip(SERVER_SIDE);
 }
 
 /// An address of the attacker that is routed to the server.

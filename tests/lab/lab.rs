@@ -9,4 +9,5 @@ pub(crate) mod hosts;
 pub(crate) mod netns;
 pub(crate) mod packet;
 pub(crate) mod patience;
+pub(crate) mod strain;
 pub(crate) mod wire;

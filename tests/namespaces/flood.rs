@@ -1,15 +1,18 @@
 //! More than the daemon can hold: forged sources, full queues, a full set.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
 
-use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::lab::daemon::{Daemon, ONE_QUEUE};
+use crate::lab::desk::Desk;
 use crate::lab::hosts::{Lab, SERVER, routed, server};
-use crate::lab::packet::{SYN, tcp};
 use crate::lab::patience::{is_slow, wait_until};
-use crate::lab::wire::Answer;
+use crate::lab::strain::{self, Over};
+use crate::lab::wire::{Answer, Service};
 
 /// What the daemon may use with the limits of this test, in KiB.
 const CEILING: u64 = 64 * 1024;
@@ -38,6 +41,55 @@ fn forged_sources_grow_nothing_past_its_limit_and_hide_nobody() {
     wait_until("the scanner is blocked", || daemon.blocks("10.1.0.2"));
     assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
     assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
+}
+
+/// The log may have so many lines of blocks in a second, and one that says how many more there were.
+const LINES_PER_SECOND: usize = 50;
+
+#[test]
+fn in_a_flood_a_scanner_is_found_a_client_is_served_and_the_log_says_little() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let service = lab.server.serve(server(22));
+    let (sources, packets) = if is_slow() { (5000, 10_000) } else { (100_000, 200_000) };
+    let desk = Desk::at(&lab, "");
+    let journal = desk.file.journal();
+    let bounds = "[detect]\nmax_sources = 16384\n[block]\nmax = 16384\n[journal]\nmax_mib = 4\nfile = ";
+    desk.file.write(&format!("{bounds}\"{}\"\n", journal.display()));
+    let daemon = desk.start();
+    let (begun, over) = (Instant::now(), AtomicBool::new(false));
+    let clients = thread::scope(|scope| {
+        let clients = scope.spawn(|| visit(&lab, &service, &over));
+        let over = Over(&over);
+        // Each source sends twice, and many more come between: a slow drip from each of very many.
+        for n in 0..packets {
+            strain::forge(&lab, n % sources);
+            if n.is_multiple_of(packets / 10) {
+                assert!(daemon.resident_kib() < CEILING, "{} KiB", daemon.resident_kib());
+            }
+        }
+        wait_until("no forged packet waits", || lab.server.queue_counts().0 == 0);
+        lab.probe(routed(4), SERVER, 111);
+        wait_until("a scanner behind the flood is blocked", || daemon.blocks("10.1.0.4"));
+        drop(over);
+        clients.join().expect("the clients")
+    });
+    assert!(clients > 10, "{clients} clients were served");
+    let seconds = usize::try_from(begun.elapsed().as_secs()).expect("not that long") + 2;
+    let lines = daemon.lines_with("INFO  blocked source=");
+    assert!(lines <= LINES_PER_SECOND * seconds, "{lines} lines in {seconds} s");
+    wait_until("it is said how many were left out", || daemon.lines_with("too many blocks to log each left_out=") > 0);
+    wait_until("the journal keeps its size", || fs::metadata(&journal).is_ok_and(|file| file.len() < 12 << 20));
+}
+
+/// Clients of a service, one after the other, each of which has to be served: how many.
+fn visit(lab: &Lab, service: &Service, over: &AtomicBool) -> u32 {
+    let mut served = 0;
+    while !over.load(Ordering::Relaxed) {
+        assert_eq!(lab.attacker.knock(routed(3), server(22)), Answer::Open);
+        assert_eq!(service.clients(), [routed(3)]);
+        served += 1;
+    }
+    served
 }
 
 #[test]
@@ -132,13 +184,5 @@ fn forge(lab: &Lab, sources: std::ops::Range<u32>) {
 }
 
 fn send(lab: &Lab, sources: std::ops::Range<u32>) {
-    let base = u32::from(Ipv4Addr::new(10, 64, 0, 0));
-    for source in sources {
-        let source = IpAddr::V4(Ipv4Addr::from(base + source));
-        let packet = tcp((source, 40_000), (SERVER, 111), SYN);
-        match lab.wire.try_send(&packet) {
-            Ok(_) | Err(Errno::NOBUFS | Errno::AGAIN) => {}
-            Err(error) => panic!("could not forge {source}: {error}"),
-        }
-    }
+    sources.for_each(|source| strain::forge(lab, source));
 }

@@ -99,9 +99,12 @@ impl Tag {
 impl Buckets {
     /// Memory is reserved now and touched when used.
     pub(super) fn new(buckets: usize) -> Self {
-        const WORD: usize = size_of::<u64>();
-        let words = buckets.saturating_mul(size_of::<Bucket>() / WORD);
-        Self(bytemuck::zeroed_slice_box(words.saturating_add((align_of::<Bucket>() / WORD).saturating_sub(1))))
+        Self(bytemuck::zeroed_slice_box(words_for(buckets)))
+    }
+
+    /// The same, where there may be no memory for it.
+    pub(super) fn reserve(buckets: usize) -> Option<Self> {
+        bytemuck::allocation::try_zeroed_slice_box(words_for(buckets)).ok().map(Self)
     }
 
     pub(super) fn all(&self) -> &[Bucket] {
@@ -140,6 +143,13 @@ impl Buckets {
     fn each(&self) -> impl Iterator<Item = (Tag, &Record)> {
         self.all().iter().flat_map(|bucket| bucket.tags.iter().copied().zip(&bucket.records))
     }
+}
+
+/// Words that hold so many buckets, wherever they begin.
+const fn words_for(buckets: usize) -> usize {
+    const WORD: usize = size_of::<u64>();
+    let words = buckets.saturating_mul(size_of::<Bucket>() / WORD);
+    words.saturating_add((align_of::<Bucket>() / WORD).saturating_sub(1))
 }
 
 impl Bucket {

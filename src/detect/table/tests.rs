@@ -311,12 +311,12 @@ fn a_table_of_another_size_remembers_what_finds_room_and_the_blocked_first() {
         assert!(matches!(standing, Standing::Offender { .. }), "{standing:?}");
     }
     let before = table.census(at(1)).remembered;
-    table.resize(at(1), 65_536);
+    table.resize(at(1), 65_536).unwrap();
     assert_eq!(table.census(at(1)), Census { room: 65_536, remembered: before, blocked: 100 });
     assert_eq!(table.blocked(at(1)).len(), 100);
     let standing = table.observe(at(1), source(1999), (&port(2), Weight::Full), &rule);
     assert!(matches!(standing, Standing::Offender { hits: 2, .. }), "{standing:?}");
-    table.resize(at(1), 1024);
+    table.resize(at(1), 1024).unwrap();
     assert_eq!(table.census(at(1)).room, 1024);
     assert!(table.blocked(at(1)).len() >= 99, "{}", table.blocked(at(1)).len());
 }

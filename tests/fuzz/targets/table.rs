@@ -135,7 +135,7 @@ impl Play {
 
     fn resizes(&mut self, feed: &mut Feed<'_>) {
         let sources = feed.one_of([0, 1, 1023, 1024, 2048]);
-        self.table.resize(self.now, sources);
+        self.table.resize(self.now, sources).expect("memory for a small table");
         self.room = u64::from(sources / 512 * 512).max(LEAST_ROOM);
     }
 
