@@ -25,6 +25,8 @@ mod actions;
 mod allow_files;
 #[path = "namespaces/chronicle.rs"]
 mod chronicle;
+#[path = "namespaces/clocks.rs"]
+mod clocks;
 #[path = "namespaces/coexist.rs"]
 mod coexist;
 #[path = "namespaces/coexist_iptables.rs"]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::lab::daemon::Daemon;
 use crate::lab::hosts::{Lab, SERVER, routed, server};
-use crate::lab::patience::{is_slow, wait_until};
+use crate::lab::patience::{is_slow, limit, wait_until};
 use crate::lab::strain::{Over, forge, forged};
 use crate::lab::wire::{Answer, Service};
 
@@ -32,7 +32,7 @@ fn is_made_good_under_load(tamper: &str) {
         scanners.join().expect("the scanners")
     });
     let (now, expected) = (daemon.time_left("10.1.0.2"), left.saturating_sub(then.elapsed()));
-    assert!(now.abs_diff(expected) < Duration::from_secs(3), "{left:?}, then {now:?} in place of {expected:?}");
+    assert!(now.abs_diff(expected) < limit(Duration::from_secs(3)), "{left:?}, then {now:?} in place of {expected:?}");
     wait_until("who scanned last is blocked", || {
         forge(&lab, sent);
         daemon.blocks(&forged(sent).to_string())

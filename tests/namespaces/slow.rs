@@ -100,13 +100,13 @@ fn a_disk_that_stands_still_holds_up_no_block_and_no_end() {
     let on_it = || {
         // Mounts belong to this thread, to those it starts, and to nobody else.
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).expect("make a mount namespace");
-        let Some(drive) = Disk::make(&image, &mounted) else { return };
+        let Some(volume) = Disk::make(&image, &mounted) else { return };
         let at = mounted.display();
         desk.file.write(&format!("[journal]\nfile = \"{at}/nftrap.db\"\n[report]\nevents = \"{at}/events\"\n"));
         let daemon = desk.start();
         judges(&lab, &daemon, 2);
         wait_until("the journal has it", || desk.history("blocked").len() == 1);
-        let standstill = drive.freeze();
+        let standstill = volume.freeze();
         (3..60).for_each(|scanner| judges(&lab, &daemon, scanner));
         assert!(desk.says("list").1.contains("10.1.0.59"));
         drop(standstill);
