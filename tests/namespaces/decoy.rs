@@ -132,6 +132,18 @@ fn who_is_allowed_meets_a_closed_port() {
 }
 
 #[test]
+fn who_has_proven_its_address_is_blocked_for_longer_than_who_may_be_forged() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let daemon = Daemon::start(&lab.server, &format!("[block]\nproven_time = \"2days\"\n{DECOYS}"));
+    assert_eq!(heard(lab.attacker.connect(routed(2), server(8888))), "220 welcome");
+    daemon.wait_for_line("blocked source=10.1.0.2 port=8888 protocol=tcp kind=connect");
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 port=111");
+    let hours = |source: &str| daemon.time_left(source).as_secs() / 3600;
+    assert_eq!((hours("10.1.0.2"), hours("10.1.0.3")), (47, 0));
+}
+
+#[test]
 fn while_observing_a_decoy_answers_and_nobody_is_blocked() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, &format!("mode = \"observe\"\n{DECOYS}"));
