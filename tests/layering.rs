@@ -73,6 +73,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("pnet_packet", &["packet.rs"]),
     ("pcap_parser", &["replay/capture.rs", "replay/capture/blocks.rs"]),
     ("flate2", &["replay/capture.rs"]),
+    ("hashbrown", &["replay/recent.rs"]),
     (
         "unsafe {",
         &[

@@ -52,12 +52,11 @@ fn judge(bytes: &[u8], protocol: u8, at: usize) -> Option<Checksum> {
     }
 }
 
-/// At most some hundred summands of 16 bits: they fit.
+/// At most some hundred summands of 16 bits: they fit. An odd octet at the end is the upper half of one.
 fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks(2).fold(0, |sum, pair| {
-        let pair = [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
-        sum.wrapping_add(u16::from_be_bytes(pair).into())
-    })
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let rest = rest.first().map_or(0, |last| u32::from(*last) << 8);
+    pairs.iter().fold(rest, |sum, pair| sum.wrapping_add(u16::from_be_bytes(*pair).into()))
 }
 
 fn fold(sum: u32) -> u16 {

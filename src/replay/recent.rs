@@ -4,18 +4,19 @@
 //! Two generations: keys in use are young; when the young are half of the whole, the old ones are dropped and the young
 //! grow old. A key that is asked for becomes young again. No list to keep in order, and memory grows only with use.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::mem;
 
 use ahash::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// At most so many keys, those lately used.
 #[derive(Debug)]
 pub struct Recent<K, V> {
-    young: HashMap<K, V, RandomState>,
-    old: HashMap<K, V, RandomState>,
+    young: HashTable<(K, V)>,
+    old: HashTable<(K, V)>,
+    hasher: RandomState,
     half: usize,
     forgotten: u64,
 }
@@ -25,8 +26,13 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     /// before they would double. Strangers choose the keys, so the hasher wants to be keyed.
     #[must_use]
     pub fn new(size: usize, hasher: &RandomState) -> Self {
-        let map = || HashMap::with_hasher(hasher.clone());
-        Self { young: map(), old: map(), half: size.div_ceil(2).max(1), forgotten: 0 }
+        Self {
+            young: HashTable::new(),
+            old: HashTable::new(),
+            hasher: hasher.clone(),
+            half: size.div_ceil(2).max(1),
+            forgotten: 0,
+        }
     }
 
     /// What is kept at `key`, now young; `default` if nothing is.
@@ -36,25 +42,30 @@ impl<K: Eq + Hash, V> Recent<K, V> {
             self.old.clear();
             mem::swap(&mut self.old, &mut self.young);
         }
-        let old = &mut self.old;
-        match self.young.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
+        // In a flood most keys are in neither map: one hash serves the search in both and the place of the new one.
+        let hash = self.hasher.hash_one(&key);
+        let Self { young, old, hasher, .. } = self;
+        let place = match young.entry(hash, |known| known.0 == key, |known| hasher.hash_one(&known.0)) {
+            Entry::Occupied(known) => known,
             Entry::Vacant(free) => {
-                let value = old.remove(free.key()).unwrap_or_else(default);
-                free.insert(value)
+                let kept = old.find_entry(hash, |known| known.0 == key).map(|known| known.remove().0.1);
+                free.insert((key, kept.unwrap_or_else(|_| default())))
             }
-        }
+        };
+        &mut place.into_mut().1
     }
 
     /// What is kept at `key`, which does not become younger by that.
     #[must_use]
     pub fn peek(&self, key: &K) -> Option<&V> {
-        self.young.get(key).or_else(|| self.old.get(key))
+        let hash = self.hasher.hash_one(key);
+        let maps = [&self.young, &self.old];
+        maps.iter().find_map(|map| map.find(hash, |known| known.0 == *key)).map(|known| &known.1)
     }
 
     /// All that is kept, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.young.iter().chain(&self.old)
+        self.young.iter().chain(self.old.iter()).map(|(key, value)| (key, value))
     }
 
     /// So many keys were dropped for lack of room.

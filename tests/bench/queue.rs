@@ -19,22 +19,19 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use nftrap::config::{Config, Count};
+use nftrap::config::Config;
 use nftrap::detect::prefixes::Prefixes;
-use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
-use nftrap::detect::table::{Effect, ScanTable, Seeds, Terms, Threshold};
 use nftrap::kernel::block_set::BlockSet;
 use nftrap::kernel::dump::{self, Element};
 use nftrap::kernel::{nft, ruleset};
-use nftrap::time::Moment;
 
 #[path = "../lab/lab.rs"]
 mod lab;
 #[path = "readers.rs"]
 mod readers;
 
-use lab::hosts::{Lab, SERVER};
+use lab::hosts::Lab;
 
 const BLOCKS: u32 = 20_000;
 const MANY: u32 = 100_000;
@@ -48,7 +45,6 @@ fn main() {
     }
     block_additions(&lab);
     many_blocks(&lab);
-    scan_table();
 }
 
 /// From the decision to the moment the kernel has the block, in a set that holds many already; `nft` for comparison.
@@ -112,48 +108,9 @@ fn add_one(set: &mut BlockSet, source: Source) -> f64 {
     start.elapsed().as_secs_f64() * 1e6
 }
 
-/// One observation, by how many sources the table holds; the last line is a flood of sources never seen before.
-fn scan_table() {
-    for sources in [1_000_u32, 100_000, 1_000_000] {
-        let table = ScanTable::new(1 << 20, Seeds(1, 2));
-        (0..sources).for_each(|n| observe(&table, n));
-        let known = time_of(|n| observe(&table, scatter(n) % sources));
-        println!("one observation          {known:4.0} ns with {sources} sources known");
-    }
-    let table = ScanTable::new(1 << 17, Seeds(1, 2));
-    let forged = time_of(|n| observe(&table, n));
-    println!("                         {forged:4.0} ns in a flood of new sources, table full");
-}
-
-fn observe(table: &ScanTable, n: u32) {
-    let rule = Threshold {
-        count: Count::Places,
-        effect: Effect::Blocked,
-        contacts: 7,
-        unserved: 4,
-        window: Duration::from_secs(600),
-        block: Terms::constant(Duration::from_secs(600)),
-        settle: Duration::from_secs(1),
-    };
-    let contact = Contact { destination: SERVER, protocol: Protocol::Tcp, port: 111 };
-    std::hint::black_box(table.observe(Moment::ZERO, source(n), (&contact, Weight::Full), &rule));
-}
-
-fn time_of(mut act: impl FnMut(u32)) -> f64 {
-    const TIMES: u32 = 1_000_000;
-    let start = Instant::now();
-    (0..TIMES).for_each(&mut act);
-    start.elapsed().as_nanos() as f64 / f64::from(TIMES)
-}
-
 fn source(n: u32) -> Source {
     let surroundings = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
     Source::of(Ipv4Addr::from_bits(0x0a40_0000 + n).into(), &surroundings)
-}
-
-/// Far from its neighbours, so that the next source is not in the cache by accident.
-fn scatter(n: u32) -> u32 {
-    n.wrapping_mul(2_654_435_761)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
