@@ -76,6 +76,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
         "unsafe {",
         &[
             "kernel/block_set.rs",
+            "kernel/forbidden.rs",
             "kernel/home.rs",
             "kernel/netlink.rs",
             "kernel/queue/plain.rs",
@@ -83,6 +84,8 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
             "kernel/xt_queue.rs",
         ],
     ),
+    ("landlock::", &["kernel/cage.rs"]),
+    ("seccompiler::", &["kernel/cage.rs"]),
     ("io::stdout", &["cli.rs"]),
     ("rusqlite::", &["journal"]),
     ("dns_lookup", &["report/chronicle/names.rs"]),
