@@ -172,7 +172,11 @@ fn refuse(short: &[String]) -> Result<(), CageError> {
 fn refused(account: &Account, wanted: &[&Wanted]) -> Result<Vec<String>, RightsError> {
     let asked: Vec<_> = wanted.iter().flat_map(|wanted| wanted.uses()).collect();
     let refused = account.cannot(&asked)?;
-    Ok(refused.into_iter().map(|(path, wanted)| format!("{} {}", verb(wanted), path.display())).collect())
+    let mut short: Vec<_> =
+        refused.into_iter().map(|(path, wanted)| format!("{} {}", verb(wanted), path.display())).collect();
+    short.sort_unstable();
+    short.dedup();
+    Ok(short)
 }
 
 const fn verb(wanted: Use) -> &'static str {

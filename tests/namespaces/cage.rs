@@ -96,6 +96,7 @@ fn where_its_user_could_not_do_what_the_config_asks_for_it_stays_root_or_refuses
     daemon.wait_for_line(&format!("stays root: {short}"));
     daemon.wait_for_line("ready");
     drop(daemon);
+    lab.server.nft_load("flush ruleset");
     desk.file.write(AS_NFTRAP);
     let mut daemon = Daemon::launch_among(desk.host, &desk.file, &users);
     daemon.wait_for_line(&short);
@@ -116,7 +117,7 @@ fn a_user_that_is_not_there_is_asked_for_where_the_config_wants_it() {
 fn a_file_outside_the_named_places_is_not_read_until_a_restart() {
     let Some(lab) = Lab::on_one_link() else { return };
     let desk = Desk::at(&lab, "");
-    let _daemon = desk.start();
+    let daemon = desk.start();
     if !desk.done("status").contains("files held") {
         return; // this kernel has no landlock
     }
@@ -126,10 +127,12 @@ fn a_file_outside_the_named_places_is_not_read_until_a_restart() {
     desk.file.write(&format!("[allow]\nsources = [\"{}\"]\n", list.display()));
     let said = desk.refused("reload");
     assert!(said.contains("a file in a folder that was not named at the start needs a restart"), "{said}");
-    drop(_daemon);
+    drop(daemon);
     let daemon = desk.start();
     lab.probe(routed(2), SERVER, 111);
-    assert!(!daemon.blocks("10.1.0.2"));
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 ");
+    assert!(!daemon.blocks("10.1.0.2"), "who is on that list");
 }
 
 #[test]
