@@ -110,6 +110,13 @@ impl Kept {
         self.held.as_ref().is_some_and(|held| !matches!(held.files, Hold::Not(_)))
     }
 
+    /// What an operator should know of programs that `config` names, where none were at the start.
+    pub(super) fn binds(&self, config: &Config) -> Option<String> {
+        let bound = self.held.is_some() || (self.became.is_some() && self.loose.is_none());
+        let what = "programs of [command] are held to what nftrap needs, until it is restarted";
+        (bound && runs_programs(config)).then(|| what.to_owned())
+    }
+
     /// For who asks how we do: as whom we run, and what the kernel holds us to.
     pub(super) fn shown(&self) -> String {
         let user = match (&self.became, rights::is_root()) {

@@ -55,7 +55,8 @@ impl Daemon {
         let (waiting, mut notes) = (waiting(&old, &fresh), notes(&old, &fresh));
         notes.extend(edited(&self.books.allowed(), &operators));
         let no_group = no_group(&fresh).inspect(|problem| warn!("{problem}"));
-        notes.extend(no_group);
+        let bound = self.books.health().kept.binds(&fresh).inspect(|problem| warn!("{problem}"));
+        notes.extend(no_group.into_iter().chain(bound));
         let fresh = in_force(&old, fresh);
         let allow = operators.with(&fresh.allow);
         let around = policy::surroundings(&fresh);

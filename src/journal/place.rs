@@ -231,6 +231,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_root_left_in_the_state_folder_is_the_services_and_what_others_have_stays_theirs() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = std::env::temp_dir().join(format!("nftrap-handed-over-{}", std::process::id()));
+        let journal = folder.join("t.db");
+        hand_over(&journal, (77, 78)).unwrap();
+        let owner =
+            |name: &str| fs::symlink_metadata(folder.join(name)).map(|found| (found.uid(), found.gid())).unwrap();
+        assert_eq!(owner(""), (77, 78), "made for it");
+        for name in ["t.db", "t.acted", "t.allow", "other.db"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+        std::os::unix::fs::chown(folder.join("t.allow"), Some(1000), Some(1000)).unwrap();
+        fs::hard_link(folder.join("t.acted"), folder.join("elsewhere")).unwrap();
+        hand_over(&journal, (77, 78)).unwrap();
+        assert_eq!((owner("t.db"), owner("t.allow"), owner("t.acted")), ((77, 78), (1000, 1000), (0, 0)));
+        assert_eq!(owner("other.db"), (0, 0), "another table's");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn root_may_use_what_the_service_has_and_the_service_what_root_has_but_nobody_elses() {
         for (owner, us, trusted) in [
             (0, 0, true),

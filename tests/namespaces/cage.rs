@@ -19,13 +19,13 @@ const AS_NFTRAP: &str = "[rights]\nuser = \"nftrap\"\n[decoy]\ntcp = [9999]\n";
 
 /// The list of a host's users; in the folder of a config, and gone with it.
 fn users(desk: &Desk<'_>, with_nftrap: bool) -> PathBuf {
-    let mut users = fs::read_to_string("/etc/passwd").expect("this machine's users");
-    users = users.lines().filter(|user| !user.starts_with("nftrap:")).map(|user| format!("{user}\n")).collect();
+    let all = fs::read_to_string("/etc/passwd").expect("this machine's users");
+    let mut users: Vec<_> = all.lines().filter(|user| !user.starts_with("nftrap:")).map(str::to_owned).collect();
     if with_nftrap {
-        users.push_str(&format!("nftrap:x:{USER}:{USER}::/nonexistent:/usr/sbin/nologin\n"));
+        users.push(format!("nftrap:x:{USER}:{USER}::/nonexistent:/usr/sbin/nologin"));
     }
     let file = desk.file.path().with_file_name("passwd");
-    fs::write(&file, users).expect("write a list of users");
+    fs::write(&file, users.join("\n") + "\n").expect("write a list of users");
     file
 }
 
