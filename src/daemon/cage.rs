@@ -10,6 +10,7 @@ use log::{info, warn};
 use crate::config::{self, Config, RunAs};
 use crate::journal::hand_over;
 use crate::kernel::cage::{self, Held, Hold, Role};
+use crate::kernel::process;
 use crate::kernel::rights::{self, Account, RightsError, Use};
 use crate::report::logger::with_causes;
 
@@ -54,6 +55,7 @@ pub struct Kept {
 
 /// Does what [rights] says; `programs` are the folders in which nft is looked for, and `path` is where `config` was read.
 pub fn close(config: &Config, path: Option<&Path>, programs: Vec<PathBuf>) -> Result<Kept, CageError> {
+    process::remember_start();
     let mut kept = Kept::default();
     let wanted = wanted(config, path);
     match config.rights.user {
