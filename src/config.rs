@@ -13,10 +13,12 @@ mod act;
 pub mod load;
 pub mod ports;
 mod report;
+mod rights;
 
 pub use act::{Act, Command, Decoy, HostsDeny, MAX_UDP_DECOYS};
 pub use ports::PortSet;
 pub use report::{LogFormat, MetricsAddress, Report};
+pub use rights::{Cage, Rights, RunAs};
 
 /// Everything an operator can set, checked and resolved: no names, no strings left to interpret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub queue: Queue,
     /// What happens to a packet when we cannot judge it.
     pub fail: Fail,
+    /// Which rights we keep ourselves.
+    pub rights: Rights,
     /// Who may ask us what.
     pub control: Control,
     /// What is kept of what happened.
@@ -427,6 +431,7 @@ impl Default for Config {
             dark: Prefixes::default(),
             queue: Queue { first: 3100, count: 2, length: 8192, reader: Reader::Batch },
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
+            rights: Rights::default(),
             control: Control { group: None },
             journal: Journal {
                 file: JournalFile::InStateFolder,

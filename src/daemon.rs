@@ -39,6 +39,7 @@ mod ban;
 mod bans;
 mod blocks;
 mod books;
+pub mod cage;
 mod decoy;
 mod files;
 mod hold;
@@ -65,6 +66,7 @@ use answers::{Answers, Order};
 use audience::Audience;
 use backlog::Backlog;
 use books::Books;
+use cage::Kept;
 use files::Files;
 use protection::Guard;
 use served::Served;
@@ -126,12 +128,15 @@ pub enum DaemonError {
     WorkerEnded,
 }
 
-/// Runs until SIGTERM or SIGINT; `path` is where `config` was read, and `log` the form that the log has, whatever the config says.
-pub fn run(config: Config, path: Option<&Path>, log: LogFormat) -> Result<(), DaemonError> {
+/// Runs until SIGTERM or SIGINT, with the rights that were `kept`; `path` is where `config` was read, and `log` the form that the log has,
+/// whatever the config says.
+pub fn run(config: Config, path: Option<&Path>, log: LogFormat, kept: Kept) -> Result<(), DaemonError> {
+    kept.tell();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
     let mut instance = claim(&config.table)?;
     refuse_taken_queues(&config)?;
     let mut daemon = Daemon::start(config, path, log)?;
+    daemon.books.health().kept = kept;
     let ready = daemon.arm().and_then(|()| daemon.listen(instance.listener()));
     if let Err(error) = ready {
         daemon.stop_workers();

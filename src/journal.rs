@@ -29,6 +29,7 @@ mod tidy;
 use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
+pub use place::hand_over;
 use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};
 pub(crate) use replace::{replace, replace_ours};

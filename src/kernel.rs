@@ -2,10 +2,12 @@
 
 pub mod block_set;
 pub mod bulk;
+pub mod cage;
 pub mod clock;
 pub mod decoy;
 pub mod dump;
 pub mod facts;
+mod forbidden;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod home;
@@ -18,6 +20,7 @@ pub mod nft;
 pub mod process;
 pub mod queue;
 mod rehearsal;
+pub mod rights;
 pub mod ruleset;
 pub mod surroundings;
 pub mod trust;

@@ -78,6 +78,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
         "unsafe {",
         &[
             "kernel/block_set.rs",
+            "kernel/forbidden.rs",
             "kernel/home.rs",
             "kernel/netlink.rs",
             "kernel/queue/plain.rs",
@@ -85,6 +86,8 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
             "kernel/xt_queue.rs",
         ],
     ),
+    ("landlock::", &["kernel/cage.rs"]),
+    ("seccompiler::", &["kernel/cage.rs"]),
     ("io::stdout", &["cli.rs"]),
     ("rusqlite::", &["journal"]),
     ("dns_lookup", &["report/chronicle/names.rs"]),

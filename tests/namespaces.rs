@@ -23,6 +23,8 @@ mod lab;
 mod actions;
 #[path = "namespaces/allow_files.rs"]
 mod allow_files;
+#[path = "namespaces/cage.rs"]
+mod cage;
 #[path = "namespaces/chronicle.rs"]
 mod chronicle;
 #[path = "namespaces/clocks.rs"]

@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use log::error;
 
 use crate::config::{Config, LogFormat, load};
-use crate::daemon;
+use crate::daemon::{self, cage};
 use crate::report::logger::{self, with_causes};
 
 #[derive(Debug, clap::Args)]
@@ -42,12 +42,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return super::complain(&problems.to_string()),
     };
+    let kept = match cage::close(&config, arguments.config.as_deref(), programs()) {
+        Ok(kept) => kept,
+        Err(error) => return super::complain(&with_causes(&error)),
+    };
     let format = arguments.log_format.unwrap_or(config.report.log);
     let log = match logger::set_up(format) {
         Ok(log) => log,
         Err(error) => return super::complain(&format!("cannot start a thread for the log: {error}")),
     };
-    let status = match daemon::run(config, arguments.config.as_deref(), format) {
+    let status = match daemon::run(config, arguments.config.as_deref(), format, kept) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => {
             error!("{}", with_causes(&stopped));
@@ -56,6 +60,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     log.finish();
     status
+}
+
+/// Where nft is looked for.
+fn programs() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
 }
 
 pub(super) fn config_of(file: Option<&Path>) -> Result<Config, load::Problems> {

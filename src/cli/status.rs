@@ -163,6 +163,7 @@ fn entries(status: &Status) -> Vec<(&'static str, Vec<String>)> {
         ("block", vec![quantiles(status.block_us)]),
         ("blocked", vec![format!("{} now, and {} by operators", number(status.blocked), number(status.banned))]),
         ("sources", vec![format!("{} of {} remembered", number(status.sources), number(status.max_sources))]),
+        ("rights", status.rights.iter().cloned().collect()),
         ("memory", vec![mebibytes(status.memory_bytes)]),
         ("journal", vec![status.journal.as_ref().map_or_else(|| "none is kept".to_owned(), journal)]),
     ]

@@ -147,6 +147,9 @@ pub struct Status {
     /// What the config wants told or done, and cannot be: of the events file, the metrics, and lines for TCP wrappers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<String>,
+    /// As whom it runs, and what the kernel holds it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<String>,
 }
 
 /// Packets and blocks a second, over the last few seconds.

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::allowed::Allowed;
 use super::bans::Bans;
+use super::cage::Kept;
 use super::protection::Protection;
 use crate::config::Config;
 use crate::control::wire::Rates;
@@ -45,6 +46,8 @@ pub(super) struct Health {
     pub(super) no_metrics: Option<String>,
     /// Why no decoy answers, where one should.
     pub(super) no_decoys: Option<String>,
+    /// What became of our rights.
+    pub(super) kept: Kept,
 }
 
 impl Health {
@@ -68,6 +71,7 @@ impl Books {
             bad_lists: Vec::new(),
             no_metrics: None,
             no_decoys: None,
+            kept: Kept::default(),
         };
         Self {
             config: ArcSwap::from_pointee(config),

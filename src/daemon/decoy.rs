@@ -17,9 +17,11 @@ use crossbeam_channel::Sender;
 use log::{debug, error, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::cage;
 use super::start::Shared;
-use crate::config::{Decoy, PortSet};
+use crate::config::{Cage, Decoy, PortSet};
 use crate::detect::probe::{ANSWERING, Probe};
+use crate::kernel::cage::Role;
 use crate::kernel::decoy::{Question, Sockets, UdpDecoy, connected, drop_rights};
 use crate::kernel::process;
 use crate::report::counters::{Counters, count};
@@ -73,11 +75,12 @@ impl Decoys {
     }
 
     /// Answers until the daemon stops.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, cage: Cage) {
         if let Err(error) = drop_rights() {
             error!(error:%; "cannot give up rights, and answers nobody with them");
             return;
         }
+        cage::enter(cage, Role::Decoy);
         let sockets = std::mem::take(&mut self.sockets);
         while !self.shared.stop.load(Ordering::Acquire) {
             if let Err(error) = self.turn(&sockets) {

@@ -25,11 +25,12 @@ use super::served::Served;
 use super::start::{Shared, announce, open_workers, share};
 use super::worker::Worker;
 use super::writer::Writer;
-use super::{Daemon, DaemonError, memory, numbers, orders, pulse};
-use crate::config::{Config, Decoy, LogFormat, Report};
+use super::{Daemon, DaemonError, cage, memory, numbers, orders, pulse};
+use crate::config::{Cage, Config, Decoy, LogFormat, Report};
 use crate::control::server;
 use crate::event::What;
 use crate::kernel::block_set::BlockSet;
+use crate::kernel::cage::Role;
 use crate::kernel::clock::wall;
 use crate::kernel::decoy::{self, Sockets};
 use crate::kernel::facts::knows_group;
@@ -77,9 +78,9 @@ impl Daemon {
         let (abreast, asked) = bounded(1);
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
         let writer = spawn("writer", move || writer.run())?;
-        let mut workers = start_workers(opened.workers)?;
+        let mut workers = start_workers(opened.workers, whole.rights.cage)?;
         if let Some(judge) = opened.judge {
-            let (counted, threads) = answer_strangers(judge, sockets, &whole.decoy, &shared)?;
+            let (counted, threads) = answer_strangers(judge, sockets, &whole, &shared)?;
             counters.push(counted);
             workers.extend(threads);
         }
@@ -203,8 +204,13 @@ fn start_exporter(report: &Report, answers: &Arc<Answers>) -> Option<Result<Expo
     Some(started.map_err(|error| format!("no metrics are served: {}", with_causes(&error))))
 }
 
-fn start_workers(workers: Vec<Worker>) -> Result<Vec<JoinHandle<()>>, DaemonError> {
-    let start = |(i, worker): (usize, Worker)| spawn(&format!("worker{i}"), move || worker.run());
+fn start_workers(workers: Vec<Worker>, cage: Cage) -> Result<Vec<JoinHandle<()>>, DaemonError> {
+    let start = |(i, worker): (usize, Worker)| {
+        spawn(&format!("worker{i}"), move || {
+            cage::enter(cage, Role::Worker);
+            worker.run();
+        })
+    };
     workers.into_iter().enumerate().map(start).collect()
 }
 
@@ -212,13 +218,18 @@ fn start_workers(workers: Vec<Worker>) -> Result<Vec<JoinHandle<()>>, DaemonErro
 fn answer_strangers(
     judge: Judge,
     sockets: Sockets,
-    decoy: &Decoy,
+    config: &Config,
     shared: &Arc<Shared>,
 ) -> Result<(Arc<Counters>, [JoinHandle<()>; 2]), DaemonError> {
     let (proof, contacts) = Proof::new(judge);
     let counters = proof.counters();
-    let decoys = Decoys::new(sockets, decoy, contacts, (shared, Arc::clone(&counters)));
-    Ok((counters, [spawn("decoy", move || decoys.run())?, spawn("proof", move || proof.run())?]))
+    let decoys = Decoys::new(sockets, &config.decoy, contacts, (shared, Arc::clone(&counters)));
+    let cage = config.rights.cage;
+    let proof = move || {
+        cage::enter(cage, Role::Worker);
+        proof.run();
+    };
+    Ok((counters, [spawn("decoy", move || decoys.run(cage))?, spawn("proof", proof)?]))
 }
 
 /// What operators are answered by, and what is asked of the main thread.

@@ -49,13 +49,14 @@ impl Daemon {
         let path = path.as_deref().ok_or_else(|| {
             Refusal::new("there is no config to read again: nftrap was started without", "start it with --config FILE")
         })?;
-        let fresh = read(path)?;
+        let fresh = read(path).map_err(|refusal| self.beyond_cage(refusal))?;
         let old = self.books.config();
         let operators = self.books.allowed().read_again()?;
         let (waiting, mut notes) = (waiting(&old, &fresh), notes(&old, &fresh));
         notes.extend(edited(&self.books.allowed(), &operators));
         let no_group = no_group(&fresh).inspect(|problem| warn!("{problem}"));
-        notes.extend(no_group);
+        let bound = self.books.health().kept.binds(&fresh).inspect(|problem| warn!("{problem}"));
+        notes.extend(no_group.into_iter().chain(bound));
         let fresh = in_force(&old, fresh);
         let allow = operators.with(&fresh.allow);
         let around = policy::surroundings(&fresh);
@@ -93,6 +94,16 @@ impl Daemon {
             let (Ok(()) | Err(_)) = table.resize(now, old.detect.max_sources);
             Refusal::plain(error.to_string())
         })
+    }
+
+    /// What may not be read may be outside the cage, which only a restart changes.
+    fn beyond_cage(&self, refusal: Refusal) -> Refusal {
+        if !refusal.problem.contains("we may not read it") || !self.books.health().kept.holds_files() {
+            return refusal;
+        }
+        let more = "a file in a folder that was not named at the start needs a restart";
+        let remedy = refusal.remedy.map_or_else(|| more.to_owned(), |remedy| format!("{remedy}; {more}"));
+        Refusal { remedy: Some(remedy), ..refusal }
     }
 
     /// Puts the old rules back, for half of the new ones are in the kernel.
@@ -162,6 +173,7 @@ fn in_force(old: &Config, mut fresh: Config) -> Config {
     (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
     fresh.queue.reader = old.queue.reader;
     fresh.decoy = old.decoy.clone();
+    fresh.rights = old.rights;
     (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
     fresh
 }
@@ -174,6 +186,8 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("queue.count", old.queue.count != fresh.queue.count),
         ("queue.reader", old.queue.reader != fresh.queue.reader),
         ("decoy", old.decoy != fresh.decoy),
+        ("rights.user", old.rights.user != fresh.rights.user),
+        ("rights.cage", old.rights.cage != fresh.rights.cage),
         ("journal.file", old.journal.file != fresh.journal.file),
         ("journal.keep", old.journal.keep != fresh.journal.keep),
         ("journal.max_mib", old.journal.max_bytes != fresh.journal.max_bytes),

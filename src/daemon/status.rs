@@ -53,6 +53,7 @@ pub(super) fn status(answers: &Answers) -> Status {
             problem: health.problem(),
         }),
         untold,
+        rights: Some(health.kept.shown()),
     }
 }
 

@@ -24,6 +24,8 @@ const SERVICE: &str = "nftrap";
 const ROOT: u32 = 0;
 /// `SQLite` keeps these beside the file while it is in use.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+/// What is there beside the journal, and it.
+const OURS: [&str; 7] = ["db", "db-wal", "db-shm", "db.lock", "allow", "acted", "served"];
 /// So many damaged files of one second have a name.
 const NAMES: u32 = 100;
 
@@ -60,6 +62,26 @@ pub(super) fn give_to_owner_of_folder(made: &File, path: &Path) -> io::Result<()
     let ours_alone = made_as.is_file() && made_as.nlink() == 1 && made_as.uid() == ROOT;
     if geteuid().is_root() && folder.uid() != ROOT && ours_alone {
         fchown(made, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
+}
+
+/// Makes the folder of the journal `file` the service's own, with what root has left there, so that we need not be root to go on. What
+/// belongs to anybody else stays as it is.
+pub fn hand_over(file: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let folder = folder(file);
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    let open = File::open(folder)?;
+    if open.metadata()?.uid() == ROOT {
+        fchown(&open, Some(uid), Some(gid))?;
+    }
+    for ending in OURS {
+        let path = file.with_extension(ending);
+        match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
+            Ok(made) => give_to_owner_of_folder(&made, &path)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -207,6 +229,28 @@ pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_root_left_in_the_state_folder_is_the_services_and_what_others_have_stays_theirs() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = std::env::temp_dir().join(format!("nftrap-handed-over-{}", std::process::id()));
+        let journal = folder.join("t.db");
+        hand_over(&journal, (77, 78)).unwrap();
+        let owner =
+            |name: &str| fs::symlink_metadata(folder.join(name)).map(|found| (found.uid(), found.gid())).unwrap();
+        assert_eq!(owner(""), (77, 78), "made for it");
+        for name in ["t.db", "t.acted", "t.allow", "other.db"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+        std::os::unix::fs::chown(folder.join("t.allow"), Some(1000), Some(1000)).unwrap();
+        fs::hard_link(folder.join("t.acted"), folder.join("elsewhere")).unwrap();
+        hand_over(&journal, (77, 78)).unwrap();
+        assert_eq!((owner("t.db"), owner("t.allow"), owner("t.acted")), ((77, 78), (1000, 1000), (0, 0)));
+        assert_eq!(owner("other.db"), (0, 0), "another table's");
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn root_may_use_what_the_service_has_and_the_service_what_root_has_but_nobody_elses() {

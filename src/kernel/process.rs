@@ -13,6 +13,12 @@ pub fn resident_bytes() -> u64 {
     pages.saturating_mul(u64::try_from(rustix::param::page_size()).unwrap_or(0))
 }
 
+/// Has what the kernel tells a process at its start remembered. Older kernels tell it later by a file alone, which another user than the one
+/// that started us may not read, and a thread that opens no files cannot.
+pub fn remember_start() {
+    let _page_size = rustix::param::page_size();
+}
+
 /// Files of ours beside those of strangers' connections: queues, sets, journal, commands, decoys.
 const OWN_FILES: u64 = 448;
 

@@ -47,10 +47,12 @@ impl<'lab> Daemon<'lab> {
 
     /// The same, on a host whose own list of names is this file.
     pub(crate) fn launch_naming(namespace: &'lab Namespace, config: &Arc<ConfigFile>, hosts: &Path) -> Self {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", "mount --bind \"$1\" /etc/hosts; shift; exec \"$@\"", "sh"]);
-        command.arg(hosts).arg(binary());
-        Self::launch_by(command, namespace, config)
+        Self::launch_by(nftrap_where(hosts, "/etc/hosts"), namespace, config)
+    }
+
+    /// The same, on a host whose users are those of this file.
+    pub(crate) fn launch_among(namespace: &'lab Namespace, config: &Arc<ConfigFile>, users: &Path) -> Self {
+        Self::launch_by(nftrap_where(users, "/etc/passwd"), namespace, config)
     }
 
     /// The same, with the rights that its systemd unit gives it: an ordinary user's and `CAP_NET_ADMIN`.
@@ -193,6 +195,14 @@ impl<'lab> Daemon<'lab> {
         all.find(|status| status.starts_with(&format!("Name:\t{name}\n"))).expect("a thread of that name")
     }
 
+    /// What the kernel says of each thread.
+    pub(crate) fn thread_statuses(&self) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status"));
+        // One that has just ended has none.
+        threads.filter_map(|thread| status(thread.expect("a thread")).ok()).collect()
+    }
+
     /// Processor time of all its threads, in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> u64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
@@ -238,6 +248,14 @@ pub(crate) fn doctor(namespace: &Namespace, config: &str, arguments: &[&str]) ->
 pub(crate) fn doctor_through(namespace: &Namespace, wrapper: &[&str]) -> (bool, String) {
     let nftrap = nftrap();
     namespace.feed(Command::new(wrapper[0]).args(&wrapper[1..]).arg(nftrap.get_program()).arg("doctor"), "")
+}
+
+/// nftrap, where `file` is in place of the system's own.
+pub(crate) fn nftrap_where(file: &Path, own: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", "mount --bind \"$1\" \"$2\"; shift 2; exec \"$@\"", "sh"]);
+    command.arg(file).arg(own).arg(binary());
+    command
 }
 
 pub(crate) fn nftrap() -> Command {

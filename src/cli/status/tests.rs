@@ -33,6 +33,7 @@ fn status() -> Status {
             problem: None,
         }),
         untold: Vec::new(),
+        rights: Some("user nftrap; files held".into()),
     }
 }
 
@@ -56,6 +57,7 @@ verdict   half within 4 µs, 99 % within 16 µs
 block     half within 32 µs, 99 % beyond 1 s
 blocked   17 now, and 2 by operators
 sources   123 of 131,072 remembered
+rights    user nftrap; files held
 memory    14.2 MiB
 journal   /var/lib/nftrap/nftrap.db: 1,234 stored, 0 dropped
 ";

@@ -41,6 +41,7 @@ pub(super) fn status(packets: u64, blocks: u64) -> Status {
         memory_bytes: 0,
         journal: Some(JournalStatus { file: "journal.db".into(), stored: 77, dropped: 0, lag_ms: 0, problem: None }),
         untold: Vec::new(),
+        rights: None,
     }
 }
 

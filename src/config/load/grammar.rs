@@ -17,13 +17,13 @@ use super::source::{Source, Value};
 use super::together::Spans;
 use super::value::{Grain, choice, duration, duration_or_none, expected, number, switch, table};
 use crate::config::{
-    Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
-    Reader as QueueReader, Sensitivity,
+    Act, Cage, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit,
+    QueueFull, Reader as QueueReader, RunAs, Sensitivity,
 };
 use crate::detect::prefixes::Prefixes;
 
 /// The keys of each section; those of `""` stand before the first one.
-pub(super) const KEYS: [(&str, &[&str]); 15] = [
+pub(super) const KEYS: [(&str, &[&str]); 16] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
@@ -36,6 +36,7 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("protect", &["destinations", "dark"]),
     ("queue", &["first", "count", "length", "reader"]),
     ("fail", &["queue_full", "no_daemon"]),
+    ("rights", &["user", "cage"]),
     ("control", &["group"]),
     ("journal", &["file", "keep", "max_mib"]),
     ("report", &["log", "history", "blocked", "resolve", "events", "metrics"]),
@@ -78,6 +79,7 @@ const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe)
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const READERS: [(&str, QueueReader); 2] = [("batch", QueueReader::Batch), ("plain", QueueReader::Plain)];
 const QUEUE_FULL: [(&str, QueueFull); 2] = [("open", QueueFull::Open), ("closed", QueueFull::Closed)];
+const USERS: [(&str, RunAs); 3] = [("auto", RunAs::Automatic), ("nftrap", RunAs::Nftrap), ("root", RunAs::Root)];
 const NO_DAEMON: [(&str, NoDaemon); 2] = [("pass", NoDaemon::Pass), ("drop", NoDaemon::Drop)];
 
 /// Reads one document into a configuration; what it cannot read keeps its default and is noted.
@@ -212,6 +214,8 @@ impl<'a> Reader<'a> {
             ("command", "at_once") => source.set(&mut commands.at_once, v, number(v, MAX_AT_ONCE)),
             ("hosts_deny", "line") => source.set(&mut hosts_deny.line, v, deny_line(v)),
             ("hosts_deny", "file") => source.set(&mut hosts_deny.file, v, deny_file(v)),
+            ("rights", "user") => source.set(&mut config.rights.user, v, choice(v, USERS)),
+            ("rights", "cage") => source.set(&mut config.rights.cage, v, switch(v).map(cage)),
             ("control", "group") => source.set(&mut control.group, v, group(v)),
             ("journal", "file") => source.set(&mut journal.file, v, journal_file(v)),
             ("journal", "keep") => source.set(&mut journal.keep, v, duration(v, MAX_KEEP, Grain::Any)),
@@ -249,6 +253,10 @@ fn block_length(value: &Value<'_>) -> Result<Duration, Fault> {
 
 fn exempt(automatic: bool) -> Exempt {
     if automatic { Exempt::Automatic } else { Exempt::AllowListOnly }
+}
+
+fn cage(closed: bool) -> Cage {
+    if closed { Cage::Closed } else { Cage::Open }
 }
 
 fn put<T>(slot: &mut T, read: Option<T>) {

@@ -1,0 +1,155 @@
+//! The places that a config names, and what is done there: for the user who is to do it, and for the kernel, which then allows no others.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, JournalFile, MetricsAddress};
+use crate::kernel::cage::Places;
+use crate::kernel::rights::Use;
+
+/// What we and nft read of the system: programs, libraries, names, the kernel's own files, and what stands in for `/etc/resolv.conf`.
+/// Folders that a system has not got are left out.
+const SYSTEM: [&str; 13] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/nix/store",
+    "/var/lib/sss",
+];
+/// What children are given to read.
+const NOTHING: &str = "/dev/null";
+/// Below, a port wants a right that is given up (`net.ipv4.ip_unprivileged_port_start`).
+const FIRST_FREE_PORT: u16 = 1024;
+
+/// A file that the config names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    path: PathBuf,
+    way: Way,
+    /// Whether it is in our own state folder, which we may give to whom we become.
+    pub(super) is_ours_to_give: bool,
+}
+
+/// How a file is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Read, now and at each reload.
+    Read,
+    /// Made, written to and replaced.
+    Kept,
+    /// Made in its folder, whatever is there.
+    Made,
+    /// Read, and replaced by another.
+    Replaced,
+}
+
+impl Wanted {
+    /// What has to be possible where. A folder that is not there yet is to be made in the next above it.
+    pub(super) fn uses(&self) -> Vec<(PathBuf, Use)> {
+        let file = |used| self.path.exists().then(|| (self.path.clone(), used));
+        let folder = || (existing(folder(&self.path)).to_owned(), Use::Fill);
+        match self.way {
+            Way::Read => vec![(self.path.clone(), Use::Read)],
+            Way::Kept => [folder()].into_iter().chain(file(Use::Write)).collect(),
+            Way::Made => vec![folder()],
+            Way::Replaced => [folder()].into_iter().chain(file(Use::Read)).collect(),
+        }
+    }
+}
+
+/// The files that `config`, read from `path`, names.
+pub(super) fn wanted(config: &Config, path: Option<&Path>) -> Vec<Wanted> {
+    let report = &config.report;
+    let is_ours_to_give = config.journal.file == JournalFile::InStateFolder;
+    let named = |way| move |path: PathBuf| Wanted { path, way, is_ours_to_give: false };
+    let read = path.map(Path::to_owned).into_iter().chain(config.allow_sources.files.iter().cloned());
+    let lines = [&report.events, &report.history, &report.blocked].into_iter().flatten().cloned();
+    let socket = match &report.metrics {
+        Some(MetricsAddress::Unix(path)) => Some(path.clone()),
+        Some(MetricsAddress::Tcp(_)) | None => None,
+    };
+    let deny = config.hosts_deny.line.is_some().then(|| config.hosts_deny.file.clone());
+    let state = [config.journal_file(), config.allow_file(), config.acted_file(), config.served_file()];
+    let state = state.into_iter().flatten().map(|path| Wanted { path, way: Way::Kept, is_ours_to_give });
+    read.map(named(Way::Read))
+        .chain(lines.map(named(Way::Kept)))
+        .chain(socket.map(named(Way::Made)))
+        .chain(deny.map(named(Way::Replaced)))
+        .chain(state)
+        .collect()
+}
+
+/// A port for metrics that only root may have.
+pub(super) fn low_port(config: &Config) -> Option<String> {
+    match config.report.metrics {
+        Some(MetricsAddress::Tcp(address)) if address.port() < FIRST_FREE_PORT => {
+            Some(format!("serve metrics at {address}, a port below {FIRST_FREE_PORT}"))
+        }
+        Some(MetricsAddress::Tcp(_) | MetricsAddress::Unix(_)) | None => None,
+    }
+}
+
+/// Where we are held to. Folders, not files: what is renamed, rotated or edited is another file afterwards.
+pub(super) fn places(wanted: Vec<Wanted>, programs: Vec<PathBuf>) -> Places {
+    let system = SYSTEM.into_iter().map(PathBuf::from);
+    let mut places = Places { read: system.chain(programs).collect(), write: vec![PathBuf::from(NOTHING)] };
+    for Wanted { path, way, .. } in wanted {
+        // A name may lead elsewhere, as an edited one of /etc/alternatives does.
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let folders = [&path, &real].map(|path| existing(folder(path)).to_owned());
+        match way {
+            Way::Read => places.read.extend(folders),
+            Way::Kept | Way::Made | Way::Replaced => places.write.extend(folders),
+        }
+    }
+    for list in [&mut places.read, &mut places.write] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    places
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."))
+}
+
+/// The folder, or the next above it that is there.
+fn existing(folder: &Path) -> &Path {
+    folder.ancestors().find(|folder| folder.exists()).unwrap_or_else(|| Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Journal, Report};
+
+    #[test]
+    fn what_is_named_is_wanted_and_the_folders_around_it_are_allowed() {
+        let folder = std::env::temp_dir().canonicalize().unwrap();
+        let report = Report { events: Some(folder.join("none/events.json")), ..Report::default() };
+        let journal = Journal { file: JournalFile::At(folder.join("j.db")), ..Config::default().journal };
+        let config = Config { journal, report, ..Config::default() };
+        let wanted = wanted(&config, Some(Path::new("/etc/passwd")));
+        assert!(wanted.iter().all(|wanted| !wanted.is_ours_to_give));
+        assert_eq!(wanted[0].uses(), [(PathBuf::from("/etc/passwd"), Use::Read)]);
+        assert_eq!(wanted[1].uses(), [(folder.clone(), Use::Fill)]);
+        let places = places(wanted, vec![PathBuf::from("/opt/bin")]);
+        assert_eq!(places.write, [PathBuf::from("/dev/null"), folder]);
+        for read in ["/etc", "/opt/bin", "/proc"] {
+            assert!(places.read.contains(&PathBuf::from(read)), "{read}");
+        }
+    }
+
+    #[test]
+    fn nobodys_hosts_deny_is_touched_and_the_state_folder_is_ours_to_give() {
+        let wanted = wanted(&Config::default(), None);
+        assert!(wanted.iter().all(|wanted| wanted.is_ours_to_give && wanted.path.starts_with("/var/lib/nftrap")));
+    }
+}

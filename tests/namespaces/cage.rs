@@ -1,0 +1,154 @@
+//! The daemon that root starts by hand: whom it becomes, what it is held to, and that it guards all the same.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::lab::daemon::{ConfigFile, Daemon, nftrap_where};
+use crate::lab::desk::Desk;
+use crate::lab::hosts::{Lab, SERVER, routed, server};
+use crate::lab::wire::Answer;
+
+/// The user `nftrap` of these hosts.
+const USER: u32 = 64_999;
+const ITS_RIGHTS: &str = "0000000000001000";
+const NONE: &str = "0000000000000000";
+const AS_NFTRAP: &str = "[rights]\nuser = \"nftrap\"\n[decoy]\ntcp = [9999]\n";
+
+/// The list of a host's users; in the folder of a config, and gone with it.
+fn users(desk: &Desk<'_>, with_nftrap: bool) -> PathBuf {
+    let all = fs::read_to_string("/etc/passwd").expect("this machine's users");
+    let mut users: Vec<_> = all.lines().filter(|user| !user.starts_with("nftrap:")).map(str::to_owned).collect();
+    if with_nftrap {
+        users.push(format!("nftrap:x:{USER}:{USER}::/nonexistent:/usr/sbin/nologin"));
+    }
+    let file = desk.file.path().with_file_name("passwd");
+    fs::write(&file, users.join("\n") + "\n").expect("write a list of users");
+    file
+}
+
+/// Lets the user make files where config and journal are.
+fn give_folder(desk: &Desk<'_>) {
+    chown(desk.file.path().parent().expect("its folder"), Some(USER), Some(USER)).expect("give a folder away");
+}
+
+/// What stands behind a name in a status.
+fn entry<'status>(status: &'status str, name: &str) -> Vec<&'status str> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {name} in {status}")).split_whitespace().collect()
+}
+
+#[test]
+fn started_by_root_it_becomes_its_user_in_every_thread_and_guards() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let _service = lab.server.serve(server(22));
+    let desk = Desk::at(&lab, AS_NFTRAP);
+    let users = users(&desk, true);
+    give_folder(&desk);
+    let mut daemon = Daemon::launch_among(desk.host, &desk.file, &users);
+    daemon.wait_for_line("root's rights are given up, all but CAP_NET_ADMIN user=nftrap");
+    daemon.wait_for_line("ready");
+    for status in daemon.thread_statuses() {
+        let user = USER.to_string();
+        assert_eq!(entry(&status, "Uid"), [user.as_str(); 4], "{status}");
+        assert_eq!(entry(&status, "Gid"), [user.as_str(); 4], "{status}");
+        assert_eq!(entry(&status, "Groups"), [user.as_str()], "{status}");
+        assert_eq!((entry(&status, "NoNewPrivs"), entry(&status, "Seccomp")), (vec!["1"], vec!["2"]), "{status}");
+        let rights = if status.starts_with("Name:\tdecoy\n") { NONE } else { ITS_RIGHTS };
+        for set in ["CapEff", "CapPrm"] {
+            assert_eq!(entry(&status, set), [rights], "{set}: {status}");
+        }
+        assert_eq!(entry(&status, "CapBnd"), [ITS_RIGHTS], "{status}");
+        if ["worker0", "worker1", "proof", "decoy"].contains(&entry(&status, "Name")[0]) {
+            assert_eq!((entry(&status, "CapInh"), entry(&status, "CapAmb")), (vec![NONE], vec![NONE]), "{status}");
+        }
+    }
+    lab.probe(routed(2), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.2 ");
+    assert_eq!(lab.attacker.knock_briefly(routed(2), server(22)), Answer::Silence);
+
+    let says = |command: &str| desk.host.feed(nftrap_where(&users, "/etc/passwd").args(command.split(' ')), "");
+    let (done, status) = says("status");
+    assert!(done && status.contains("rights    user nftrap; files"), "{status}");
+    assert!(status.contains("4 threads held to short lists of calls"), "{status}");
+    desk.file.write(&format!("{AS_NFTRAP}[detect]\nthreshold = 2\n"));
+    let (done, said) = says("reload");
+    assert!(done, "{said}");
+    lab.server.nft_load("flush ruleset");
+    daemon.wait_for_line("somebody removed our table: it is back");
+    assert!(daemon.blocks("10.1.0.2"));
+    let (done, said) = says("unblock 10.1.0.2");
+    assert!(done && !daemon.blocks("10.1.0.2"), "{said}");
+    assert!(daemon.end(Signal::TERM).0.success());
+    assert_eq!(desk.history("blocked").len(), 1);
+}
+
+#[test]
+fn where_its_user_could_not_do_what_the_config_asks_for_it_stays_root_or_refuses_as_it_was_told() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let users = users(&desk, true);
+    let folder = desk.file.path().parent().expect("its folder").display().to_string();
+    let short = format!("as the user `nftrap` it could not make files in {folder}");
+    let daemon = Daemon::launch_among(desk.host, &desk.file, &users);
+    daemon.wait_for_line(&format!("stays root: {short}"));
+    daemon.wait_for_line("ready");
+    drop(daemon);
+    lab.server.nft_load("flush ruleset");
+    desk.file.write(AS_NFTRAP);
+    let mut daemon = Daemon::launch_among(desk.host, &desk.file, &users);
+    daemon.wait_for_line(&short);
+    assert!(!daemon.wait_for_end().0.success());
+    assert!(!daemon.has_table(), "nothing has changed");
+}
+
+#[test]
+fn a_user_that_is_not_there_is_asked_for_where_the_config_wants_it() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, AS_NFTRAP);
+    let mut daemon = Daemon::launch_among(desk.host, &desk.file, &users(&desk, false));
+    daemon.wait_for_line("create it (useradd --system nftrap)");
+    assert!(!daemon.wait_for_end().0.success());
+}
+
+#[test]
+fn a_file_outside_the_named_places_is_not_read_until_a_restart() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let daemon = desk.start();
+    if !desk.done("status").contains("files held") {
+        return; // this kernel has no landlock
+    }
+    let elsewhere = ConfigFile::new("");
+    let list = elsewhere.path().with_file_name("friends");
+    fs::write(&list, "10.1.0.2\n").expect("write a list");
+    desk.file.write(&format!("[allow]\nsources = [\"{}\"]\n", list.display()));
+    let said = desk.refused("reload");
+    assert!(said.contains("a file in a folder that was not named at the start needs a restart"), "{said}");
+    drop(daemon);
+    let daemon = desk.start();
+    lab.probe(routed(2), SERVER, 111);
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 ");
+    assert!(!daemon.blocks("10.1.0.2"), "who is on that list");
+}
+
+#[test]
+fn with_commands_only_threads_are_held_and_without_a_cage_nobody() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "[command]\nrun = [\"/bin/true\"]\n");
+    let daemon = desk.start();
+    let status = desk.done("status");
+    assert!(
+        status.contains("not held: programs of [command] would be held to what nftrap needs; 2 threads"),
+        "{status}"
+    );
+    drop(daemon);
+    desk.file.write("[rights]\ncage = false\n");
+    let daemon = desk.start();
+    let status = desk.done("status");
+    assert!(status.contains("not held: cage = false; 0 threads"), "{status}");
+    assert!(daemon.thread_statuses().iter().all(|status| entry(status, "Seccomp") == ["0"]));
+}
