@@ -31,7 +31,7 @@ pub use counts::{By, Top};
 pub use error::JournalError;
 use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};
-pub(crate) use replace::{replace, replace_ours};
+pub(crate) use replace::{put, replace, replace_ours};
 use row::{Range, count, number, to_wall, wall};
 pub use standing::{Standing, StandingPrefix, StandingSource};
 pub use tidy::Tidied;
