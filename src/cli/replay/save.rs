@@ -5,7 +5,11 @@ use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::detect::prefixes::Prefixes;
+use crate::detect::probe::Contact;
+use crate::detect::source::Source;
 use crate::journal;
+use crate::replay::sides::Basis;
 use crate::replay::tally::Offender;
 use crate::replay::{Outcome, Progress, excerpt, replay};
 
@@ -32,13 +36,17 @@ pub(super) fn save(
         out.flush()
     };
     journal::put(path, write, || refuse_what_is_there(path))?;
-    let alone = replay(&[path.to_owned()], config, &outcome.sides.protected, &mut |_| ());
+    let protect = match outcome.sides.basis {
+        Basis::Named => outcome.sides.protected.clone(),
+        Basis::Guessed => Prefixes::default(), // as the whole was read: outbound packets count then
+    };
+    let alone = replay(&[path.to_owned()], config, &protect, &mut |_| ());
     let shown: HashSet<_> = alone.tally.offenders().iter().map(identity).collect();
     let missing = outcome.tally.offenders().iter().filter(|offender| !shown.contains(&identity(offender))).count();
     Ok(u64::try_from(missing).unwrap_or(u64::MAX))
 }
 
 /// Who was found out, and by what.
-fn identity(offender: &Offender) -> (crate::detect::source::Source, crate::detect::probe::Contact, u64) {
+fn identity(offender: &Offender) -> (Source, Contact, u64) {
     (offender.source, offender.probe.contact, offender.probes)
 }
