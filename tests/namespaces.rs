@@ -65,6 +65,8 @@ mod life;
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
 mod nmap;
+#[path = "namespaces/noise.rs"]
+mod noise;
 #[path = "namespaces/operator_allow.rs"]
 mod operator_allow;
 #[path = "namespaces/operator_block.rs"]
