@@ -41,6 +41,8 @@ mod commands;
 mod decoy;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
+#[path = "namespaces/everyday.rs"]
+mod everyday;
 #[path = "namespaces/flood.rs"]
 mod flood;
 #[path = "namespaces/flows.rs"]
