@@ -55,6 +55,22 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let read_nothing = outcome.read.packets == 0 && !outcome.faults.is_empty();
     let written = if read_nothing { Ok(()) } else { write(arguments, &outcome) };
     let saved = read_nothing || save(arguments, &config, &outcome);
+    let whole = says_what_was_not_read(&outcome);
+    match written {
+        // Who reads the output has seen enough of it.
+        Err(error) if saved && error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the result could not be written: {error}; check where the output goes");
+            ExitCode::FAILURE
+        }
+        Ok(()) if saved && whole => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+    }
+}
+
+/// Whether everything was read; else says what was not.
+#[expect(clippy::print_stderr, reason = "a command talks to who calls it")]
+fn says_what_was_not_read(outcome: &Outcome) -> bool {
     for (file, fault) in &outcome.faults {
         eprintln!("{}: {fault}", file.display());
     }
@@ -64,16 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             "no packet was judged: link type {link} is not read here; capture on an Ethernet, `any` or IP interface"
         );
     }
-    match written {
-        // Who reads the output has seen enough of it.
-        Err(error) if saved && error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("the result could not be written: {error}; check where the output goes");
-            ExitCode::FAILURE
-        }
-        Ok(()) if saved && outcome.faults.is_empty() && unread.is_none() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
-    }
+    outcome.faults.is_empty() && unread.is_none()
 }
 
 fn protected(arguments: &Arguments, config: &Config) -> Prefixes {
