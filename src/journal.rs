@@ -32,7 +32,7 @@ pub use error::JournalError;
 pub use place::hand_over;
 use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};
-pub(crate) use replace::{replace, replace_ours};
+pub(crate) use replace::{put, replace, replace_ours};
 use row::{Range, count, number, to_wall, wall};
 pub use standing::{Standing, StandingPrefix, StandingSource};
 pub use tidy::Tidied;

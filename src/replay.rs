@@ -4,11 +4,13 @@
 //!  pass 1   file ─► capture ─► survey      who serves what, who is heard
 //!  pass 2   file ─► capture ─► order ─► flows ─► rules ─► detect::Detector::observe ─► tally
 //!                   (IP packets)  (a clock)  (conntrack) (the ruleset)
+//!  pass 3   as pass 2, where somebody wants the offenders' packets: rules ─► excerpt
 //! ```
 //!
 //! Several files are parts of one capture, in the order of their first packets. Memory has a ceiling, some 200 MB however long
 //! the capture is and whoever sends; each table says who is forgotten first.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,12 +26,14 @@ use crate::time::Moment;
 
 pub mod capture;
 pub mod checksum;
+pub mod excerpt;
 pub mod flows;
 pub mod fragments;
 pub mod guests;
 pub mod hosts;
 pub mod octets;
 pub mod order;
+mod pcap;
 pub mod recent;
 pub mod rules;
 #[cfg(test)]
@@ -66,6 +70,8 @@ pub struct Outcome {
     pub restarts: u64,
     /// What the survey forgot for lack of room.
     pub forgotten: u64,
+    /// What the first pass found out about hosts and ports.
+    pub survey: Survey,
     /// Who offended.
     pub tally: Tally,
     /// Files that were not read to their end, with the reason.
@@ -90,7 +96,7 @@ pub struct Read {
 /// How far a replay is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// 1 or 2.
+    /// 1 or 2; 3 while an excerpt is made.
     pub pass: u8,
     /// Packets read in this pass.
     pub packets: u64,
@@ -107,7 +113,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     let files = in_order(files);
     let hasher = keyed();
     let mut survey = Survey::new(&hasher);
-    let (read, faults) = each_packet(&files, &hasher, |_, seen| survey.learn(&seen), &mut |packets| {
+    let (read, faults) = each_packet(&files, &hasher, |_, seen, _| survey.learn(&seen), &mut |packets| {
         progress(Progress { pass: 1, packets, of: None });
     });
     let sides = if protect.is_empty() {
@@ -120,7 +126,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     let (_, _) = each_packet(
         &files,
         &hasher,
-        |at, seen| {
+        |at, seen, _| {
             if let Some((now, seen)) = order.push(at, seen) {
                 judge.see(now, &seen);
             }
@@ -132,7 +138,7 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     }
     let (late, restarts, forgotten) = (order.late(), order.restarts(), survey.forgotten());
     let (length, tally) = (judge.now.since_start(), judge.tally);
-    Outcome { read, sides, length, late, restarts, forgotten, tally, faults }
+    Outcome { read, sides, length, late, restarts, forgotten, survey, tally, faults }
 }
 
 /// The second pass: each packet in its turn.
@@ -153,9 +159,7 @@ impl<'a> Judge<'a> {
         let table = ScanTable::new(detect.max_sources, Seeds(hasher.hash_one(1), hasher.hash_one(2)));
         // Nothing holds a blocked source back in a capture.
         let law = detect::Rules::of(config, Moment::ZERO, Duration::MAX);
-        // Whom this machine depends on has nothing to do with a capture; neighbours are there, too.
-        let surroundings =
-            Surroundings { ipv6_prefix: detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() };
+        let surroundings = surroundings(config, sides);
         let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
         let (rules, guests) = (Rules::new(config, sides, survey), Guests::new(detect.guest, hasher));
         Self { rules, flows, guests, law, table, surroundings, tally, now: Moment::ZERO }
@@ -182,18 +186,23 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// One pass: hands every IP packet of every file to `see`; says what was read and which files are damaged.
+/// Whom this machine depends on has nothing to do with a capture; neighbours are there, too.
+fn surroundings(config: &Config, sides: &Sides) -> Surroundings {
+    Surroundings { ipv6_prefix: config.detect.ipv6_prefix, on_link: sides.links(), exempt: Prefixes::default() }
+}
+
+/// One pass: hands every IP packet of every file to `see`, with its bytes; says what was read and which files are damaged.
 fn each_packet(
     files: &[PathBuf],
     hasher: &RandomState,
-    mut see: impl FnMut(Duration, Seen),
+    mut see: impl FnMut(Duration, Seen, &[u8]),
     progress: &mut dyn FnMut(u64),
 ) -> (Read, Vec<(PathBuf, Fault)>) {
     let (mut reader, mut faults) = (Reader { read: Read::default(), fragments: Fragments::new(hasher) }, Vec::new());
     for path in files {
         let mut each = |frame: &Frame<'_>| {
-            if let Some(seen) = reader.sort(frame) {
-                see(frame.at, seen);
+            if let Some((seen, bytes)) = reader.sort(frame) {
+                see(frame.at, seen, &bytes);
             }
             if reader.read.packets.is_multiple_of(PROGRESS_EVERY) {
                 progress(reader.read.packets);
@@ -221,7 +230,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn sort(&mut self, frame: &Frame<'_>) -> Option<Seen> {
+    fn sort<'a>(&mut self, frame: &Frame<'a>) -> Option<(Seen, Cow<'a, [u8]>)> {
         self.read.packets = self.read.packets.saturating_add(1);
         let kind = match capture::unwrap_ip(frame.link, frame.bytes) {
             Framed::Ip(bytes, reach) => match Seen::read(bytes, reach) {
@@ -238,10 +247,10 @@ impl Reader {
         None
     }
 
-    fn join(&mut self, at: Duration, seen: Seen, bytes: &[u8]) -> Option<Seen> {
+    fn join<'a>(&mut self, at: Duration, seen: Seen, bytes: &'a [u8]) -> Option<(Seen, Cow<'a, [u8]>)> {
         match self.fragments.join(at, seen.packet.source, seen.packet.destination, bytes) {
-            Joined::AsItIs => Some(seen),
-            Joined::Head(head) => Seen::read(&head, seen.reach).ok(),
+            Joined::AsItIs => Some((seen, Cow::Borrowed(bytes))),
+            Joined::Head(head) => Some((Seen::read(&head, seen.reach).ok()?, Cow::Owned(head))),
             Joined::Piece => None,
         }
     }

@@ -49,6 +49,8 @@ mod crash;
 mod decoy;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
+#[path = "namespaces/everyday.rs"]
+mod everyday;
 #[path = "namespaces/fights.rs"]
 mod fights;
 #[path = "namespaces/flood.rs"]
@@ -83,6 +85,8 @@ mod links;
 mod neighbours;
 #[path = "namespaces/nmap.rs"]
 mod nmap;
+#[path = "namespaces/noise.rs"]
+mod noise;
 #[path = "namespaces/operator_allow.rs"]
 mod operator_allow;
 #[path = "namespaces/operator_block.rs"]

@@ -1,7 +1,7 @@
 //! Replays capture files through the program as an operator does. The files are made here; where a folder of published captures
 //! is at hand (`NFTRAP_CAPTURES`, else `../shared/captures`), its damaged files must not hurt either.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot run fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot run fails")]
 #![expect(clippy::disallowed_methods, reason = "it writes files, runs the program and measures time")]
 
 use std::fs;
@@ -14,6 +14,9 @@ use nftrap::config::Config;
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::replay::replay;
 use serde_json::Value;
+
+#[path = "replay/write.rs"]
+mod write;
 
 const SYN: u8 = 2;
 const SYN_ACK: u8 = 0x12;
@@ -143,12 +146,18 @@ impl Default for Pcap {
 
 impl Pcap {
     fn tcp(&mut self, second: u32, from: (&str, u16), to: (&str, u16), flags: u8) {
-        let [source, destination] = [from.0, to.0].map(|ip| ip.parse::<std::net::Ipv4Addr>().unwrap().octets());
         let ports = [from.1.to_be_bytes(), to.1.to_be_bytes()].concat();
-        let ip = [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
         let tcp = [0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 4, 0, 0, 0, 0, 0];
-        self.0.extend([second, 0, 40, 40].map(u32::to_le_bytes).concat());
-        self.0.extend([&ip[..], &source, &destination, &ports, &tcp].concat());
+        self.ip(second, (from.0, to.0), 6, &[&ports[..], &tcp].concat());
+    }
+
+    fn ip(&mut self, second: u32, (from, to): (&str, &str), protocol: u8, body: &[u8]) {
+        let [source, destination] = [from, to].map(|ip| ip.parse::<std::net::Ipv4Addr>().unwrap().octets());
+        let length = u32::try_from(body.len()).unwrap().wrapping_add(20);
+        let [_, _, high, low] = length.to_be_bytes();
+        self.0.extend([second, 0, length, length].map(u32::to_le_bytes).concat());
+        let ip = [0x45, 0, high, low, 0, 0, 0, 0, 64, protocol, 0, 0];
+        self.0.extend([&ip[..], &source, &destination, body].concat());
     }
 
     fn write(&self, name: &str) -> PathBuf {

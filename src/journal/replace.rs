@@ -26,13 +26,26 @@ pub(crate) fn replace(
     prepare: impl FnOnce(&File, &Path) -> io::Result<()>,
     check: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
+    let write = |mut out: &File, fresh: &Path| {
+        prepare(out, fresh)?;
+        out.write_all(text)
+    };
+    put(path, write, check)
+}
+
+/// Has at `path` what `write` writes into a new file, which nobody else can read unless it says so; else as `replace`.
+pub(crate) fn put(
+    path: &Path,
+    write: impl FnOnce(&File, &Path) -> io::Result<()>,
+    check: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let fresh = beside(path);
     // What is left of an earlier try, or somebody's link, which is not followed.
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let made = fill(&fresh, text, prepare).and_then(|()| check()).and_then(|()| fs::rename(&fresh, path));
+    let made = fill(&fresh, write).and_then(|()| check()).and_then(|()| fs::rename(&fresh, path));
     if let Err(error) = made {
         // It is no more than in the way.
         let (Ok(()) | Err(_)) = fs::remove_file(&fresh);
@@ -44,12 +57,10 @@ pub(crate) fn replace(
     Ok(())
 }
 
-fn fill(fresh: &Path, text: &[u8], prepare: impl FnOnce(&File, &Path) -> io::Result<()>) -> io::Result<()> {
+fn fill(fresh: &Path, write: impl FnOnce(&File, &Path) -> io::Result<()>) -> io::Result<()> {
     // Nobody else reads it before it has its mode.
-    let mut out =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(fresh)?;
-    prepare(&out, fresh)?;
-    out.write_all(text)?;
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(fresh)?;
+    write(&out, fresh)?;
     out.sync_all()
 }
 

@@ -269,7 +269,7 @@ pub(crate) fn as_nobody() -> Command {
     command
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("NFTRAP_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nftrap").into(), PathBuf::from)
 }
 

@@ -13,7 +13,7 @@ use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 /// A guest has just been started when a test begins.
-const AT_ONCE: &str = "[unserved]\nafter_boot = \"1s\"\n";
+pub(crate) const AT_ONCE: &str = "[unserved]\nafter_boot = \"1s\"\n";
 
 #[test]
 fn the_fourth_port_that_nobody_serves_is_not_answered_and_shuts_its_source_out() {

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use nftrap::config::Config;
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::replay::capture::{Capture, Fault};
-use nftrap::replay::{Outcome, replay};
+use nftrap::replay::{Outcome, excerpt, replay};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// A packet takes its own octets in a file, and 16 of a header; packed, a thousandth of that.
@@ -29,6 +29,7 @@ pub(super) fn target(input: &[u8]) {
     config.detect.max_sources = 1024;
     let outcome = replay(std::slice::from_ref(&path), &config, &Prefixes::default(), &mut |_| ());
     adds_up(&outcome, packets, fault.as_ref());
+    can_be_written(&path, &config, &outcome);
     spares_who_is_to_be_spared(&path, config, &outcome);
 }
 
@@ -54,6 +55,15 @@ fn adds_up(outcome: &Outcome, packets: u64, fault: Option<&Fault>) {
     for offender in outcome.tally.offenders() {
         assert!(offender.first <= offender.decided && offender.probes <= offender.total);
     }
+}
+
+/// Its excerpt is a whole capture, of some of its packets.
+fn can_be_written(path: &Path, config: &Config, outcome: &Outcome) {
+    let mut file = Vec::new();
+    let packets = excerpt::write(&[path.to_owned()], config, outcome, &mut file, &mut |_| ()).unwrap();
+    let file = in_memory(&file);
+    let (read, fault) = count(&PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+    assert!((read, fault) == (packets, None) && packets <= outcome.read.packets, "{packets} written, {read} read");
 }
 
 /// With every other offender on the allow list none of these is one, and nobody is for what somebody unprotected was asked.
