@@ -49,7 +49,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     use std::path::PathBuf;
-    use std::process::Command;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
@@ -84,7 +85,7 @@ mod tests {
         let beside = |name: &str| file.with_file_name(name);
         symlink(&file, beside("link")).unwrap();
         fs::create_dir(beside("folder")).unwrap();
-        assert!(Command::new("mkfifo").arg(beside("pipe")).status().unwrap().success());
+        mknodat(CWD, beside("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(refusal(&beside("link")).contains("symbolic link"));
         for other in [beside("folder"), beside("pipe"), PathBuf::from("/dev/zero")] {
             assert!(refusal(&other).contains("no regular file"), "{}", other.display());
