@@ -1,6 +1,7 @@
 //! The detector against somebody who chooses addresses, ports and times, and knows all of this code, but not the key.
 
-#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what an attack costs is a number that the documentation states")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -60,15 +61,21 @@ fn any_packet(dice: &mut Dice, source: IpAddr) -> Packet {
     Packet { source, destination: Ipv4Addr::from_bits(u32::from(to)).into(), transport }
 }
 
+/// One probe; what comes of it shows later.
+fn send(table: &ScanTable, at: u64, source: Source, rule: &Threshold) {
+    let standing = table.observe(ms(at), source, (&place(1), Weight::Full), rule);
+    assert!(!matches!(standing, Standing::Watched(2.., _)), "it asks for one place");
+}
+
 /// How many sources are forged, one probe each, until the table has forgotten a quiet `victim`. What they do besides is `rule`'s.
 fn cost_of_forgetting(table: &ScanTable, dice: &mut Dice, rule: &Threshold, now: u64) -> u64 {
     let victim = Source::network("2001:db8::".parse().unwrap(), 64);
     table.forget(victim);
     let quiet = Threshold { contacts: 7, ..*rule };
     assert!(matches!(table.observe(ms(now), victim, (&place(1), Weight::Full), &quiet), Standing::Watched(1, _)));
-    (1..)
+    (1..u64::MAX)
         .find(|_| {
-            let _: Standing = table.observe(ms(now), forged(dice.below(1 << 32)), (&place(1), Weight::Full), rule);
+            send(table, now, forged(dice.below(1 << 32)), rule);
             table.show(ms(now), victim).is_none()
         })
         .unwrap()
@@ -99,7 +106,7 @@ fn in_a_table_full_of_blocked_sources_it_takes_an_eighth_of_that() {
     let blocked = rules().threshold;
     let (table, mut dice) = (ScanTable::new(ROOM, Seeds(3, 4)), Dice(5));
     for _ in 0..4 * ROOM {
-        let _: Standing = table.observe(ms(0), forged(dice.below(1 << 32)), (&place(1), Weight::Full), &blocked);
+        send(&table, 0, forged(dice.below(1 << 32)), &blocked);
     }
     assert_eq!(table.census(ms(1)).blocked, u64::from(ROOM));
     let watched = Threshold { contacts: 7, ..blocked };
@@ -115,13 +122,12 @@ fn sources_that_are_chosen_for_one_key_push_nobody_out_under_another() {
     const ROOM: u32 = 1024;
     let rule = Threshold { contacts: 7, ..rules().threshold };
     let victim = forged(1);
-    let see = |table: &ScanTable, second, source| table.observe(ms(second), source, (&place(1), Weight::Full), &rule);
     let known = ScanTable::new(ROOM, Seeds(1, 2));
     // Each makes a fresh table with this key a little fuller in the victim's bucket: the eighth shows which they are.
     let pushes = |of: &[u64]| {
-        let _: Standing = see(&known, 0, victim);
+        send(&known, 0, victim, &rule);
         for n in of {
-            let _: Standing = see(&known, 1, forged(*n));
+            send(&known, 1, forged(*n), &rule);
         }
         let gone = known.show(ms(2), victim).is_none();
         known.forget_all();
@@ -137,9 +143,9 @@ fn sources_that_are_chosen_for_one_key_push_nobody_out_under_another() {
     assert_eq!(needed.len(), 8, "with the key, eight sources are enough");
     for seed in 3..103 {
         let table = ScanTable::new(ROOM, Seeds(seed, !seed));
-        let _: Standing = see(&table, 0, victim);
+        send(&table, 0, victim, &rule);
         for n in &needed {
-            let _: Standing = see(&table, 1, forged(*n));
+            send(&table, 1, forged(*n), &rule);
         }
         assert!(table.show(ms(2), victim).is_some(), "key {seed}");
     }
