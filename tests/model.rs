@@ -17,8 +17,12 @@ use nftrap::detect::source::Source;
 use nftrap::detect::table::{Effect, Novelty, ScanTable, Seeds, Standing, Terms, Threshold};
 use nftrap::time::Moment;
 
+#[path = "lab/dice.rs"]
+mod dice;
 #[path = "model/full.rs"]
 mod full;
+
+use dice::Dice;
 
 /// Everything ever seen, in whole seconds.
 #[derive(Default)]
@@ -149,19 +153,6 @@ fn share_of(weight: Weight, rule: &Threshold) -> f64 {
 
 fn at(second: u64) -> Moment {
     Moment::from_start(Duration::from_secs(second))
-}
-
-/// Splitmix64: the same sequence on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
 }
 
 #[test]

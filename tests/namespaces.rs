@@ -117,6 +117,10 @@ mod slow;
 mod soak;
 #[path = "namespaces/sources.rs"]
 mod sources;
+#[path = "namespaces/state_files.rs"]
+mod state_files;
+#[path = "namespaces/strangers.rs"]
+mod strangers;
 #[path = "namespaces/tampering.rs"]
 mod tampering;
 #[path = "namespaces/trouble.rs"]

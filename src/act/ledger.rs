@@ -1,9 +1,8 @@
 //! What we shall have to end one day, in a file beside the journal, so that a daemon which starts knows it: a line of JSON for each source.
 //! Replaced as a whole, and **bounded** by what `Cases` holds; where nothing is to be ended there is no file.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use log::warn;
@@ -13,7 +12,7 @@ use super::deny::Line;
 use super::facts::Facts;
 use super::others::{Writer, writer};
 use crate::event::Wall;
-use crate::journal::replace_ours;
+use crate::journal::{read_ours, replace_ours};
 
 #[cfg(test)]
 mod tests;
@@ -112,14 +111,14 @@ fn read(path: &Path) -> Result<Vec<Row>, Unread> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         found => refuse_others(folder, writer(&found?))?,
     }
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened?,
-    };
-    refuse_others(path, writer(&file.metadata()?))?;
-    let mut text = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut text)?;
+        Ok(found) if found.is_file() => refuse_others(path, writer(&found))?,
+        Err(error) => return Err(error.into()),
+        // What it is instead is said below.
+        Ok(_) => {}
+    }
+    let text = read_ours(path, MAX_FILE)?.unwrap_or_default();
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let rows = lines.map(|line| serde_json::from_slice::<Row>(line).ok().filter(is_sound));
     let (sound, bad): (Vec<_>, Vec<_>) = rows.partition(Option::is_some);

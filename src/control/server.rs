@@ -191,7 +191,7 @@ fn request(stream: &UnixStream) -> Result<Request, Stopped> {
         Ok(0) => Err(Stopped::Gone),
         Ok(_) if line.len() > MAX_REQUEST => Err(refuse(format!("the request is longer than {MAX_REQUEST} bytes"))),
         Ok(_) if line.last() == Some(&b'\n') => {
-            serde_json::from_slice(&line).map_err(|error| refuse(format!("the request is not understood: {error}")))
+            Request::read(&line).map_err(|error| refuse(format!("the request is not understood: {error}")))
         }
         Ok(_) => Err(refuse("half a request".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(refuse("no request came".to_owned())),

@@ -2,7 +2,6 @@
 //! could read as well. **Bounded.**
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use log::warn;
 use crate::control::server::Refusal;
 use crate::detect::prefixes::Prefixes;
 use crate::event::plain;
-use crate::journal::replace_ours;
+use crate::journal::{read_ours, replace_ours};
 
 /// More belong into the config.
 const MAX_ENTRIES: usize = 4096;
@@ -190,16 +189,11 @@ fn read_all(file: &Path) -> Result<(String, Vec<Entry>), Refusal> {
 }
 
 fn read(file: &Path) -> io::Result<String> {
-    match fs::metadata(file) {
-        Ok(found) if found.len() <= MAX_FILE => {}
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large to be ours")),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(String::new());
-        }
-        Err(error) => return Err(error),
-    }
     // A letter of another encoding, in a reason, keeps nobody from being allowed.
-    fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned())
+    match read_ours(file, MAX_FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(String::new()), // the journal says so
+        read => read.map(|text| String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use log::debug;
+use log::{debug, warn};
 
-use crate::journal::replace_ours;
+use crate::journal::{read_ours, replace_ours};
 use crate::kernel::clock::wall;
 use crate::kernel::home;
 use crate::kernel::ruleset::Listening;
@@ -66,9 +65,13 @@ impl Served {
 }
 
 fn load(file: Option<&Path>) -> Ports {
-    let sound = |path: &&Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_FILE);
-    let read_all = |path: &Path| fs::read(path).ok();
-    let text = file.filter(sound).and_then(read_all).unwrap_or_default();
+    let read_all = |path: &Path| {
+        read_ours(path, MAX_FILE).unwrap_or_else(|error| {
+        warn!(file:% = path.display(), error:%; "cannot read which ports were served: after a reboot they are traps until their services are up");
+        None
+    })
+    };
+    let text = file.and_then(read_all).unwrap_or_default();
     read(&String::from_utf8_lossy(&text), &home::read(), wall().to_seconds())
 }
 
@@ -104,6 +107,8 @@ fn read(text: &str, here: &str, now: u64) -> Ports {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000;

@@ -127,6 +127,9 @@ impl Probe {
     /// What `packet` is evidence of; nothing, if an honest host may send it.
     #[must_use]
     pub fn read(packet: &Packet) -> Option<Self> {
+        if is_mapped(packet.source) {
+            return None;
+        }
         let (protocol, port, kind) = match packet.transport {
             Transport::Tcp { to, flags, .. } => (Protocol::Tcp, to, tcp_kind(flags)?),
             Transport::Udp { to, .. } => (Protocol::Udp, to, Kind::Udp),
@@ -139,6 +142,12 @@ impl Probe {
         let contact = Contact { destination: packet.destination, protocol, port };
         Some(Self { source: packet.source, contact, kind })
     }
+}
+
+/// An IPv4 address that is written as one of IPv6. No host sends from there, and Linux takes no such packet in (`ip6_rcv_core`); a capture may hold
+/// one, and it would be told of the host that has the IPv4 address.
+const fn is_mapped(source: IpAddr) -> bool {
+    matches!(source, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
 
 /// Whether a UDP packet that was refused is one that honest hosts send: a late answer to a client that has gone, or a traceroute.

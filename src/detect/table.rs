@@ -4,7 +4,8 @@
 //! Records lie in buckets of [`WAYS`], chosen by a keyed hash, as lines do in a processor's cache; `bucket.rs` says how.
 //! **Who is forgotten first:** when a new source meets a full bucket, the source of that bucket that has been silent longest and is not blocked; if all are
 //! blocked, the one whose block ends first (the kernel goes on blocking it; only the table forgets). Without the
-//! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds.
+//! key nobody can aim at a bucket: to push out a given record takes about as many forged sources as the table holds, and an eighth of that
+//! while all others that it holds are blocked (`tests/adversary.rs`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -51,7 +51,7 @@ pub(super) fn claim(file: &Path) -> Result<Lock, JournalError> {
     Ok(lock)
 }
 
-fn folder(file: &Path) -> &Path {
+pub(super) fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."))
 }
 
@@ -86,16 +86,20 @@ pub fn hand_over(file: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
     Ok(())
 }
 
+/// Why what is `found` may be another's words, if it may: those of who may write there but root, we and the service.
+pub(super) fn not_ours_alone(found: &Metadata) -> Option<String> {
+    if found.mode() & OTHERS_WRITE != 0 {
+        return Some("others may write there".to_owned());
+    }
+    stranger(found).map(|owner| format!("it belongs to {owner}"))
+}
+
 /// No advice to change its owner or mode: a folder like `/tmp` is as it is for others' sake.
 fn refuse_folder(folder: &Path, found: &Metadata) -> Result<(), JournalError> {
-    let why = if found.mode() & OTHERS_WRITE != 0 {
-        "others may write there".to_owned()
-    } else if let Some(owner) = stranger(found) {
-        format!("it belongs to {owner}")
-    } else {
-        return Ok(());
-    };
-    Err(JournalError::Folder { folder: folder.to_owned(), why })
+    match not_ours_alone(found) {
+        Some(why) => Err(JournalError::Folder { folder: folder.to_owned(), why }),
+        None => Ok(()),
+    }
 }
 
 fn refuse_file(file: &Path, found: &Metadata) -> Result<(), JournalError> {
@@ -140,6 +144,12 @@ fn lock(file: &Path) -> Result<Lock, JournalError> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(&path)
         .map_err(failed)?;
+    let found = held.metadata().map_err(failed)?;
+    if !found.is_file() || found.nlink() > 1 {
+        // It is emptied below, and might be anything.
+        let problem = "it has another name elsewhere, or is no regular file; remove it".to_owned();
+        return Err(JournalError::Place { path, problem });
+    }
     give_to_owner_of_folder(&held, &path).map_err(failed)?;
     match flock(&held, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}

@@ -1,5 +1,7 @@
 //! What is kept in the file of those whom operators allowed, and what people write there.
 
+use std::fs;
+
 use super::*;
 
 fn folder(name: &str) -> PathBuf {
@@ -52,17 +54,21 @@ fn who_is_saved_stays_so_until_removed() {
 }
 
 #[test]
-fn a_link_is_replaced_and_not_followed() {
+fn a_link_is_not_followed_by_what_reads_nor_by_what_writes() {
     let folder = folder("link");
     let (file, other) = (folder.join("nftrap.allow"), folder.join("other"));
-    fs::write(&other, "# mine").unwrap();
-    for name in ["nftrap.allow", ".nftrap.allow.nftrap-new"] {
-        std::os::unix::fs::symlink(&other, folder.join(name)).unwrap();
-    }
+    fs::write(&other, "192.0.2.9\n").unwrap();
+    let link = |name| std::os::unix::fs::symlink(&other, folder.join(name)).unwrap();
+    link(".nftrap.allow.nftrap-new");
     let mut list = Allowed { entries: Vec::new(), file: Some(file.clone()) };
     list.add(allowed("192.0.2.1/32", true)).unwrap();
-    assert_eq!(fs::read(&other).unwrap(), b"# mine");
-    assert!(fs::symlink_metadata(file).unwrap().is_file());
+    assert!(fs::symlink_metadata(&file).unwrap().is_file());
+    fs::remove_file(&file).unwrap();
+    link("nftrap.allow");
+    assert!(Allowed::load(Some(file)).unwrap_err().to_string().contains("it is a symbolic link"));
+    let refused = list.add(allowed("192.0.2.2/32", true)).unwrap_err();
+    assert!(refused.problem.contains("it is a symbolic link"), "{}", refused.problem);
+    assert_eq!(fs::read(&other).unwrap(), b"192.0.2.9\n");
 }
 
 #[test]

@@ -103,6 +103,30 @@ fn a_link_or_a_folder_in_the_place_of_the_file_is_refused() {
 }
 
 #[test]
+fn links_in_place_of_what_stands_beside_the_file_lead_nowhere() {
+    for companion in ["-wal", "-shm", "-journal", ".lock"] {
+        let folder = Folder::new();
+        let (file, target) = (folder.settings().file, folder.path().join("target"));
+        fs::write(&target, "mine").unwrap();
+        symlink(&target, place::beside(&file, companion)).unwrap();
+        if let Ok((mut journal, _)) = Journal::open(folder.settings(), home("boot/1"), at(0)) {
+            journal.append(&[blocked(1, "192.0.2.1", 600, 1)]).unwrap();
+        }
+        assert_eq!(fs::read(&target).unwrap(), b"mine", "{companion}");
+    }
+}
+
+#[test]
+fn a_lock_that_is_another_files_second_name_is_not_emptied() {
+    let folder = Folder::new();
+    let (file, target) = (folder.settings().file, folder.path().join("target"));
+    fs::write(&target, "mine").unwrap();
+    fs::hard_link(&target, place::beside(&file, ".lock")).unwrap();
+    assert!(refusal(folder.settings()).contains("it has another name elsewhere"));
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+}
+
+#[test]
 fn one_file_has_one_daemon_and_the_error_names_it() {
     let folder = Folder::new();
     let first = folder.open();

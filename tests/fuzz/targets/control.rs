@@ -15,6 +15,9 @@ use super::commands_a_terminal;
 
 pub(super) fn target(input: &[u8]) {
     comes_back::<Request>(input);
+    if let Ok(request) = Request::read(input) {
+        assert_eq!(serde_json::from_slice::<Request>(input).unwrap(), request);
+    }
     comes_back::<End>(input);
     comes_back::<Status>(input);
     comes_back::<Block>(input);
