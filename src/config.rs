@@ -171,6 +171,19 @@ pub struct Detect {
     pub max_sources: u32,
     /// An IPv6 source is the network of this prefix length, 48 to 128.
     pub ipv6_prefix: u8,
+    /// What is done about scans that many sources share.
+    pub distributed: Distributed,
+}
+
+/// What is done about scans that many sources share, each with too few contacts to be an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distributed {
+    /// They are told.
+    Report,
+    /// And those who took part are blocked.
+    Block,
+    /// Nobody looks for them.
+    Off,
 }
 
 /// What a block is.
@@ -399,6 +412,7 @@ impl Default for Config {
                 window: Duration::from_secs(3600),
                 max_sources: 131_072,
                 ipv6_prefix: 64,
+                distributed: Distributed::Report,
             },
             block: Block::default(),
             decoy: Decoy::default(),

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::config::{Act, Config, PortSet};
+use crate::config::{Act, Config, Distributed, PortSet};
 use crate::packet::Packet;
 use crate::time::Moment;
 
+pub mod distributed;
 pub mod prefixes;
 pub mod probe;
 pub mod source;
@@ -28,6 +29,8 @@ pub struct Rules {
     pub unserved_from: Moment,
     /// What is done about who probes by UDP; `threshold` has it for all else.
     pub udp: Effect,
+    /// What is done about scans that many sources share.
+    pub distributed: Distributed,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -110,6 +113,7 @@ impl Rules {
             udp: effect(block.udp),
             triggers: Triggers::of(config),
             unserved_from,
+            distributed: config.detect.distributed,
             allow: config.allow.clone(),
         }
     }
@@ -141,27 +145,46 @@ impl Rules {
         (probe, weight): (Probe, Weight),
         surroundings: &Surroundings,
     ) -> Decision {
-        if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
+        if self.spares(&probe, surroundings) {
             return Decision::Innocent;
         }
         if matches!(weight, Weight::Unserved | Weight::UnservedHalf) && now < self.unserved_from {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        let rule = match probe.contact.protocol {
+        let rule = self.rule(&probe);
+        let standing = table.observe(now, source, (&probe.contact, weight), &rule);
+        decide(standing, Sighting { source, probe }, rule.effect)
+    }
+
+    /// Judges at `now` who took part in a scan of many: what `table` remembers of it is taken for enough. Of whom nothing is remembered that
+    /// counts, or who is blocked already, nothing comes.
+    #[must_use]
+    pub fn judge_member(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        sighting: Sighting,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        if self.spares(&sighting.probe, surroundings) {
+            return Decision::Innocent;
+        }
+        let rule = self.rule(&sighting.probe);
+        let standing = table.convict(now, sighting.source, &rule);
+        standing.map_or(Decision::Innocent, |standing| decide(standing, sighting, rule.effect))
+    }
+
+    /// Whether nobody is to be blocked for it.
+    fn spares(&self, probe: &Probe, surroundings: &Surroundings) -> bool {
+        self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source)
+    }
+
+    /// What makes an offender of who sends this.
+    fn rule(&self, probe: &Probe) -> Threshold {
+        match probe.contact.protocol {
             Protocol::Udp => Threshold { effect: self.udp, ..self.threshold },
             Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.threshold,
-        };
-        match table.observe(now, source, (&probe.contact, weight), &rule) {
-            Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
-            Standing::Offender { hits, repeat, until } => {
-                let offence = Offence { source, probe, hits, repeat, until };
-                match rule.effect {
-                    Effect::Blocked => Decision::Block(offence),
-                    Effect::Reported => Decision::Report(offence),
-                }
-            }
-            Standing::Blocked(_) => Decision::StillBlocked,
         }
     }
 
@@ -172,6 +195,22 @@ impl Rules {
             Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => false,
         };
         if bait { Port::Trigger } else { Port::Unserved }
+    }
+}
+
+/// What follows for who did it.
+fn decide(standing: Standing, sighting: Sighting, effect: Effect) -> Decision {
+    let Sighting { source, probe } = sighting;
+    match standing {
+        Standing::Watched(_, novelty) => Decision::Watch(sighting, novelty),
+        Standing::Offender { hits, repeat, until } => {
+            let offence = Offence { source, probe, hits, repeat, until };
+            match effect {
+                Effect::Blocked => Decision::Block(offence),
+                Effect::Reported => Decision::Report(offence),
+            }
+        }
+        Standing::Blocked(_) => Decision::StillBlocked,
     }
 }
 

@@ -17,8 +17,8 @@ use super::source::{Source, Value};
 use super::together::Spans;
 use super::value::{Grain, choice, duration, duration_or_none, expected, number, switch, table};
 use crate::config::{
-    Act, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit, QueueFull,
-    Reader as QueueReader, Sensitivity,
+    Act, Config, Count, Distributed, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit,
+    QueueFull, Reader as QueueReader, Sensitivity,
 };
 use crate::detect::prefixes::Prefixes;
 
@@ -27,7 +27,7 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
-    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix"]),
+    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix", "distributed"]),
     ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp"]),
     ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
     ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
@@ -74,6 +74,8 @@ const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::
 const SENSITIVITY: [(&str, Sensitivity); 3] =
     [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
 const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
+const DISTRIBUTED: [(&str, Distributed); 3] =
+    [("report", Distributed::Report), ("block", Distributed::Block), ("off", Distributed::Off)];
 const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const READERS: [(&str, QueueReader); 2] = [("batch", QueueReader::Batch), ("plain", QueueReader::Plain)];
@@ -147,6 +149,7 @@ impl<'a> Reader<'a> {
             ("detect", "window") => source.set(&mut detect.window, v, duration(v, MAX_WINDOW, Grain::Any)),
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
             ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
+            ("detect", "distributed") => source.set(&mut detect.distributed, v, choice(v, DISTRIBUTED)),
             ("block", "time") => source.set(&mut block.time, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
             ("block", "factor") => source.set(&mut block.factor, v, number(v, 1..=MAX_FACTOR)),
             ("block", "longest") => source.set(&mut block.longest, v, duration(v, MAX_BLOCK, Grain::WholeSeconds)),
