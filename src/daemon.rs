@@ -54,6 +54,7 @@ mod reload;
 mod served;
 mod start;
 mod status;
+mod wide;
 mod worker;
 mod writer;
 

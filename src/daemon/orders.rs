@@ -249,6 +249,7 @@ fn log_change(what: &What) {
         What::Blocked(_)
         | What::WouldBlock(_)
         | What::NotBlocked { .. }
+        | What::Distributed(_)
         | What::ReloadRefused { .. }
         | What::Started { .. }
         | What::Stopped

@@ -18,7 +18,7 @@ use super::reload::tell_systemd;
 use super::status::{method_name, mode_name};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
-use crate::config::{Config, Mode, Reader};
+use crate::config::{Config, Distributed, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     /// Where our decoys listen.
     pub(super) decoys: Decoys,
     pub(super) stop: AtomicBool,
+    /// Scans of many sources told so far.
+    pub(super) distributed: AtomicU64,
     /// Rounds of the main thread: it turns over as long as this grows.
     pub(super) rounds: AtomicU64,
 }
@@ -90,6 +92,7 @@ pub(super) fn share(config: &Config) -> Shared {
         hold: Hold::default(),
         decoys: Decoys::default(),
         stop: AtomicBool::new(false),
+        distributed: AtomicU64::new(0),
         rounds: AtomicU64::new(0),
     }
 }
@@ -99,6 +102,8 @@ pub(super) struct Opened {
     pub(super) workers: Vec<Worker>,
     /// For those who ask a decoy, if there is one.
     pub(super) judge: Option<Judge>,
+    /// For those who share a scan.
+    pub(super) wide: Judge,
     /// So many blocks of an earlier daemon are taken over.
     pub(super) blocks: usize,
     /// So many fit into the kernel's sets, if that is known.
@@ -134,12 +139,16 @@ pub(super) fn open_workers(
         let blocks = blocks::open(&config.table, blocks_per_worker).map_err(DaemonError::Netlink)?;
         judge = Some(Judge::new(blocks, shared, facts.clone()));
     }
+    // Its own share is reserved when it is to block; the policy that says so may come later.
+    let wide = if config.detect.distributed == Distributed::Block { blocks_per_worker } else { 0 };
+    let wide = blocks::open(&config.table, wide).map_err(DaemonError::Netlink)?;
+    let wide = Judge::new(wide, shared, facts.clone());
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
     let own = workers.iter_mut().map(Worker::blocks).chain(judge.as_mut().map(|judge| &mut judge.blocks));
     adopt(blocks, own.collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
-    Ok(Opened { workers, judge, blocks: count, room })
+    Ok(Opened { workers, judge, wide, blocks: count, room })
 }
 
 /// A queue, read as the config says; one by one, where the other way cannot be had: a slower guard is better than none.
@@ -191,7 +200,7 @@ pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
 }
 
 /// From the system's own random numbers, as the standard library's hash maps take theirs.
-fn random_seeds() -> Seeds {
+pub(super) fn random_seeds() -> Seeds {
     let random = RandomState::new();
     Seeds(random.hash_one(1), random.hash_one(2))
 }
