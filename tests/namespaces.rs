@@ -39,6 +39,8 @@ mod coexist_queue;
 mod commands;
 #[path = "namespaces/decoy.rs"]
 mod decoy;
+#[path = "namespaces/distributed.rs"]
+mod distributed;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
 #[path = "namespaces/flood.rs"]

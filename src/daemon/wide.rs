@@ -101,15 +101,7 @@ impl Wide {
         }
         match what {
             Happened::Watched(sighting) => self.crowds.note(*at, *sighting),
-            Happened::Blocked(offence) | Happened::WouldBlock(offence) => {
-                let sighting = Sighting { source: offence.source, probe: offence.probe };
-                // One contact says no more of it than of one that is only watched.
-                if offence.hits > 1 {
-                    self.crowds.explain(&sighting);
-                } else {
-                    self.crowds.note(*at, sighting);
-                }
-            }
+            Happened::Blocked(offence) | Happened::WouldBlock(offence) => self.crowds.note_offence(*at, offence),
             Happened::NotBlocked(..) => {}
         }
     }

@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use super::Sighting;
 use super::probe::{Kind, Probe, Protocol};
 use super::table::Seeds;
+use super::{Offence, Sighting};
 use crate::time::Moment;
 
 mod crowd;
@@ -118,10 +118,14 @@ impl Crowds {
         }
     }
 
-    /// Takes out what the source of `sighting` asked of the same destination: it is an offender by itself, and that explains it.
-    pub fn explain(&mut self, sighting: &Sighting) {
-        if let Some(crowd) = self.destinations.peek_mut(&sighting.probe.contact.destination) {
-            crowd.explain(sighting.source);
+    /// Notes that a source became an offender. By one contact: that says no more of it than of one that is only watched. By several: then
+    /// it scans alone, and what it asked of this destination is taken out.
+    pub fn note_offence(&mut self, now: Moment, offence: &Offence) {
+        let Offence { source, probe, hits, .. } = *offence;
+        if hits <= 1 {
+            self.note(now, Sighting { source, probe });
+        } else if let Some(crowd) = self.destinations.peek_mut(&probe.contact.destination) {
+            crowd.leave_out(source);
         }
     }
 

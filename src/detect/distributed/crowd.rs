@@ -70,7 +70,7 @@ impl Crowd {
         own && self.begins(now)
     }
 
-    pub(super) fn explain(&mut self, source: Source) {
+    pub(super) fn leave_out(&mut self, source: Source) {
         // Who was told has been judged, and the block that came of it explains nothing.
         self.contacts.retain(|contact| contact.told || contact.sighting.source != source);
     }

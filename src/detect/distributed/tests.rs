@@ -122,7 +122,8 @@ fn whoever_is_an_offender_alone_is_left_out() {
     for (n, sighting) in (0..).zip(&contacts) {
         crowds.note(at(n), *sighting);
     }
-    crowds.explain(&contacts[3]);
+    let Sighting { source, probe } = contacts[3];
+    crowds.note_offence(at(24), &Offence { source, probe, hits: 4, repeat: 1, until: at(600_000) });
     assert_eq!(crowds.due(at(10_000)), None);
 }
 
