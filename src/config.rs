@@ -203,6 +203,16 @@ pub struct Block {
     pub tcp: Act,
     /// What is done about who probes by UDP.
     pub udp: Act,
+    /// Whether an IPv6 network is blocked as a whole when several sources in it were.
+    pub widen6: bool,
+}
+
+impl Config {
+    /// Whether anybody is blocked for what many sources do together.
+    #[must_use]
+    pub const fn blocks_together(&self) -> bool {
+        matches!(self.detect.distributed, Distributed::Block) || self.block.widen6
+    }
 }
 
 impl Block {
@@ -446,6 +456,7 @@ impl Default for Block {
             max: 131_072,
             tcp: Act::Block,
             udp: Act::Block,
+            widen6: false,
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config::{Act, Config, Distributed, PortSet};
 use crate::packet::Packet;
 use crate::time::Moment;
@@ -12,6 +14,7 @@ pub mod prefixes;
 pub mod probe;
 pub mod source;
 pub mod table;
+pub mod widen;
 
 use prefixes::Prefixes;
 use probe::{Port, Probe, Protocol, Weight};
@@ -31,6 +34,8 @@ pub struct Rules {
     pub udp: Effect,
     /// What is done about scans that many sources share.
     pub distributed: Distributed,
+    /// Whether IPv6 networks are blocked as a whole in which several sources are.
+    pub widen6: bool,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -114,6 +119,7 @@ impl Rules {
             triggers: Triggers::of(config),
             unserved_from,
             distributed: config.detect.distributed,
+            widen6: block.widen6,
             allow: config.allow.clone(),
         }
     }
@@ -173,6 +179,28 @@ impl Rules {
         let rule = self.rule(&sighting.probe);
         let standing = table.convict(now, sighting.source, &rule);
         standing.map_or(Decision::Innocent, |standing| decide(standing, sighting, rule.effect))
+    }
+
+    /// Judges at `now` an IPv6 network in which so many sources are blocked, the last for `probe`. Nothing comes of one that holds whom we
+    /// spare, or reaches into our own links: one scanner there is no reason to shut them out.
+    #[must_use]
+    pub fn judge_network(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        (network, blocks, probe): (Source, u8, Probe),
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let net = IpNet::from(network);
+        let links = surroundings.on_link.iter().map(|link| IpNet::V6(*link));
+        let is_ours = links.into_iter().any(|link| net.contains(&link) || link.contains(&net));
+        if is_ours || self.allow.meets(net) || surroundings.exempt.meets(net) {
+            return Decision::Innocent;
+        }
+        let rule = self.rule(&probe);
+        let standing = table.convict_network(now, network, blocks, &rule);
+        standing
+            .map_or(Decision::Innocent, |standing| decide(standing, Sighting { source: network, probe }, rule.effect))
     }
 
     /// Whether nobody is to be blocked for it.

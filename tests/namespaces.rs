@@ -99,3 +99,5 @@ mod tampering;
 mod trouble;
 #[path = "namespaces/unserved.rs"]
 mod unserved;
+#[path = "namespaces/widen.rs"]
+mod widen;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::config::{Config, Distributed, Exempt, Mode, QueueFull};
+use crate::config::{Config, Exempt, Mode, QueueFull};
 use crate::detect::Rules;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Surroundings;
@@ -65,9 +65,9 @@ impl Policy {
     }
 }
 
-/// Each worker's share of so many blocks; who judges at decoys has one, too, and who judges those who share a scan.
+/// Each worker's share of so many blocks; who judges at decoys has one, too, and who judges what many do together.
 pub(super) fn share_of(blocks: u32, config: &Config) -> usize {
-    let others = [!config.decoy.is_none(), config.detect.distributed == Distributed::Block];
+    let others = [!config.decoy.is_none(), config.blocks_together()];
     let others: u16 = others.into_iter().map(u16::from).sum();
     let sharers = config.queue.count.max(1).saturating_add(others);
     usize::try_from(blocks).unwrap_or(usize::MAX).div_ceil(usize::from(sharers))

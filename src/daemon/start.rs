@@ -18,7 +18,7 @@ use super::reload::tell_systemd;
 use super::status::{method_name, mode_name};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
-use crate::config::{Config, Distributed, Mode, Reader};
+use crate::config::{Config, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
@@ -102,7 +102,7 @@ pub(super) struct Opened {
     pub(super) workers: Vec<Worker>,
     /// For those who ask a decoy, if there is one.
     pub(super) judge: Option<Judge>,
-    /// For those who share a scan.
+    /// For what many do together.
     pub(super) wide: Judge,
     /// So many blocks of an earlier daemon are taken over.
     pub(super) blocks: usize,
@@ -140,7 +140,7 @@ pub(super) fn open_workers(
         judge = Some(Judge::new(blocks, shared, facts.clone()));
     }
     // Its own share is reserved when it is to block; the policy that says so may come later.
-    let wide = if config.detect.distributed == Distributed::Block { blocks_per_worker } else { 0 };
+    let wide = if config.blocks_together() { blocks_per_worker } else { 0 };
     let wide = blocks::open(&config.table, wide).map_err(DaemonError::Netlink)?;
     let wide = Judge::new(wide, shared, facts.clone());
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);

@@ -1,5 +1,5 @@
-//! The thread that looks at what many sources do together: it is handed what the writer tells, and judges those who share a scan. No packet
-//! waits for it, and it may block. **Bounded:** what it is not quick enough to take is dropped, and counted.
+//! The thread that looks at what many sources do together: it is handed what the writer tells, and judges those who share a scan, and IPv6
+//! networks in which many are blocked. No packet waits for it, and it may block. **Bounded:** what it is not quick enough to take is dropped, and counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use super::Then;
 use super::audience::Audience;
 use super::judge::Judge;
 use crate::config::Distributed;
-use crate::detect::Sighting;
 use crate::detect::distributed::{Crowds, Scan};
 use crate::detect::table::Seeds;
+use crate::detect::widen::Widener;
+use crate::detect::{Offence, Sighting};
 use crate::event::{self, What};
 use crate::kernel::queue::Verdict;
 use crate::report::counters::{Counters, count};
@@ -39,6 +40,7 @@ pub(super) struct Wide {
     audience: Arc<Audience>,
     facts: Receiver<Fact>,
     crowds: Crowds,
+    widener: Widener,
 }
 
 impl Copies {
@@ -56,7 +58,7 @@ impl Wide {
         let (sender, facts) = bounded(PENDING);
         let copies = Copies { facts: sender, counters: Arc::clone(&judge.counters) };
         let crowds = Crowds::new(judge.shared.clock.now(), seeds);
-        (Self { judge, audience, facts, crowds }, copies)
+        (Self { judge, audience, facts, crowds, widener: Widener::new(seeds) }, copies)
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -67,8 +69,8 @@ impl Wide {
     pub(super) fn run(mut self) {
         while !self.judge.shared.stop.load(Ordering::Acquire) {
             count(&self.judge.counters.turns);
-            self.judge.follow_policy();
             let fact = self.facts.recv_timeout(WAIT);
+            self.judge.follow_policy();
             // As in a worker, a panic leaves all of it usable.
             let looked = catch_unwind(AssertUnwindSafe(|| self.look(fact)));
             match looked {
@@ -81,7 +83,10 @@ impl Wide {
 
     fn look(&mut self, fact: Result<Fact, RecvTimeoutError>) -> Then {
         match fact {
-            Ok(fact) => self.note(&fact),
+            Ok(fact) => {
+                self.note(&fact);
+                self.widen(&fact);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Then::Stop,
         }
@@ -104,6 +109,26 @@ impl Wide {
             Happened::Blocked(offence) | Happened::WouldBlock(offence) => self.crowds.note_offence(*at, offence),
             Happened::NotBlocked(..) => {}
         }
+    }
+
+    /// Blocks the network around a source that is blocked now, if it is one of many there. That in turn is one blocked in a wider network.
+    fn widen(&mut self, fact: &Fact) {
+        let Judge { policy, shared, .. } = &self.judge;
+        let Happened::Blocked(Offence { source, probe, .. }) = fact.what else { return };
+        if !policy.rules.widen6 {
+            return;
+        }
+        let now = shared.clock.now();
+        // Whom an operator let go, the table has forgotten.
+        let known = |source| shared.table.show(now, source).is_some_and(|known| known.repeats > 0);
+        let memory = policy.rules.threshold.block.memory;
+        let Some((network, blocks)) = self.widener.note(now, source, memory, known) else { return };
+        if policy.protect.meets(network.into()) {
+            return;
+        }
+        let why = (network, blocks, probe);
+        let decision = policy.rules.judge_network(&shared.table, now, why, &policy.surroundings);
+        let (Verdict::Accept | Verdict::Drop) = self.judge.carry_out(now, decision);
     }
 
     fn tell(&self, scan: &Scan) {

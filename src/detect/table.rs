@@ -193,6 +193,12 @@ impl ScanTable {
         self.with_bucket(source, |bucket| bucket.find(source)?.convict(now, rule))?
     }
 
+    /// Takes so many blocks in `network` for enough, and says what that makes of it.
+    #[must_use]
+    pub fn convict_network(&self, now: Moment, network: Source, blocks: u8, rule: &Threshold) -> Option<Standing> {
+        self.with_record(now, network, |record| record.convict_for(now, blocks, rule))
+    }
+
     /// Counts `source` as blocked for the `repeat`th time, from `now` on, whatever is known of it: at start, for blocks that the kernel
     /// or the journal has.
     pub fn set_blocked(&self, now: Moment, source: Source, lasts: Duration, repeat: u8) {

@@ -8,6 +8,7 @@ use crate::lab::daemon::ONE_QUEUE;
 use crate::lab::desk::{Desk, text};
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, server};
 use crate::lab::packet::{SYN, tcp};
+use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 /// No service of the lab listens there, and no trigger is among them.
@@ -45,6 +46,7 @@ fn a_scan_that_twenty_sources_share_is_told_once_and_none_of_them_is_blocked() {
     lab.settle(&daemon, SERVER);
     assert_eq!(daemon.lines_with("distributed destination="), 1, "in:\n{}", daemon.log());
 
+    wait_until("the journal has it", || !desk.history("distributed").is_empty());
     let [told] = &desk.history("distributed")[..] else { panic!("not one: {line}") };
     assert_eq!((text(told, "destination"), &told["places"]), ("10.2.0.1", &Value::from(31)), "{told}");
     // One client was wrong alone, while it went on.

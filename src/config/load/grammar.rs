@@ -28,7 +28,7 @@ pub(super) const KEYS: [(&str, &[&str]); 15] = [
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
     ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix", "distributed"]),
-    ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp"]),
+    ("block", &["time", "factor", "longest", "memory", "max", "tcp", "udp", "widen6"]),
     ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
     ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
     ("hosts_deny", &["line", "file"]),
@@ -186,6 +186,7 @@ impl<'a> Reader<'a> {
         match (section, key.get_ref().as_ref()) {
             ("block", "tcp") => source.set(&mut block.tcp, v, choice(v, ACTS)),
             ("block", "udp") => source.set(&mut block.udp, v, choice(v, ACTS)),
+            ("block", "widen6") => source.set(&mut block.widen6, v, switch(v)),
             ("decoy", "tcp") => put(&mut decoy.tcp, ports(source, v, Protocol::Tcp, self.services)),
             ("decoy", "udp") => {
                 self.spans.udp_decoys = Some(v.span());

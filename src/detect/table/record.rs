@@ -197,6 +197,12 @@ impl Record {
         (hits > 0 && !answered_for && !said).then(|| self.offend(now, hits, rule))
     }
 
+    /// Takes `hits` for enough, whatever they are.
+    pub(super) fn convict_for(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
+        self.last_seen = ticks(now);
+        if self.blocks(now) { Standing::Blocked(moment(self.blocked_until)) } else { self.offend(now, hits, rule) }
+    }
+
     /// Packets of full weight so far, where each of them counts.
     fn count_packet(&mut self, weight: Weight, was_silent: bool, rule: &Threshold) -> Option<u8> {
         match (rule.count, weight) {
