@@ -1,6 +1,6 @@
 //! Shared scans against a naive model that forgets nothing, and what no traffic can make of them.
 
-#![expect(clippy::arithmetic_side_effects, reason = "a model that overflows fails the test")]
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a model that overflows fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,8 +33,8 @@ impl Model {
         }
         let alone = |(port, by): (u64, Vec<(u64, u64)>)| {
             let first = by.iter().map(|(at, _)| *at).min()?;
-            let one = by.iter().all(|(_, source)| *source == by[0].1);
-            (one && first >= since).then_some((port, by[0].1))
+            let (_, one) = *by.first()?;
+            (first >= since && by.iter().all(|(_, source)| *source == one)).then_some((port, one))
         };
         askers.into_iter().filter_map(alone).collect()
     }
