@@ -207,14 +207,6 @@ pub struct Block {
     pub widen6: bool,
 }
 
-impl Config {
-    /// Whether anybody is blocked for what many sources do together.
-    #[must_use]
-    pub const fn blocks_together(&self) -> bool {
-        matches!(self.detect.distributed, Distributed::Block) || self.block.widen6
-    }
-}
-
 impl Block {
     /// What is done about who probes by `protocol`.
     #[must_use]
@@ -385,6 +377,12 @@ impl Config {
     pub fn mode_in_effect(&self) -> Mode {
         let nobody = self.block.tcp != Act::Block && self.block.udp != Act::Block;
         if nobody { Mode::Observe } else { self.mode }
+    }
+
+    /// Whether anybody is blocked for what many sources do together.
+    #[must_use]
+    pub const fn blocks_together(&self) -> bool {
+        matches!(self.detect.distributed, Distributed::Block) || self.block.widen6
     }
 
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
