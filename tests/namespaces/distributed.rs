@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use crate::lab::daemon::ONE_QUEUE;
 use crate::lab::desk::{Desk, text};
 use crate::lab::hosts::{Lab, SERVER, SERVER6, routed, server};
 use crate::lab::packet::{SYN, tcp};
 use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
+
+/// Packets are judged in order, and also on a machine that has just started.
+const ONE_QUEUE: &str = "unserved.after_boot = \"1s\"\n[queue]\ncount = 1\n";
 
 /// No service of the lab listens there, and no trigger is among them.
 const FIRST_PORT: u16 = 8200;
