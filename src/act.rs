@@ -164,6 +164,7 @@ impl Actor {
             What::UnblockedAll { .. } => self.tell(Order::EndedAll),
             What::WouldBlock(offence) => self.offence(offence, self.policy.load().act_of_one_let_go(offence)),
             What::NotBlocked { .. }
+            | What::Distributed(_)
             | What::Disallowed { .. }
             | What::Reloaded { .. }
             | What::ReloadRefused { .. }

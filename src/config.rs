@@ -178,6 +178,19 @@ pub struct Detect {
     pub ipv6_prefix: u8,
     /// So long after it sent data over a connection with a service, a source is a guest; zero for never.
     pub guest: Duration,
+    /// What is done about scans that many sources share.
+    pub distributed: Distributed,
+}
+
+/// What is done about scans that many sources share, each with too few contacts to be an offender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distributed {
+    /// They are told.
+    Report,
+    /// And those who took part are blocked.
+    Block,
+    /// Nobody looks for them.
+    Off,
 }
 
 /// What a block is.
@@ -201,6 +214,8 @@ pub struct Block {
     pub tcp: Act,
     /// What is done about who probes by UDP.
     pub udp: Act,
+    /// Whether an IPv6 network is blocked as a whole when several sources in it were.
+    pub widen6: bool,
 }
 
 impl Block {
@@ -383,6 +398,12 @@ impl Config {
         if nobody { Mode::Observe } else { self.mode }
     }
 
+    /// Whether anybody is blocked for what many sources do together.
+    #[must_use]
+    pub const fn blocks_together(&self) -> bool {
+        matches!(self.detect.distributed, Distributed::Block) || self.block.widen6
+    }
+
     /// The fail mode in force: observing drops nothing, whatever is set for the day when it ends.
     #[must_use]
     pub const fn fail_mode(&self) -> Fail {
@@ -419,6 +440,7 @@ impl Default for Config {
                 max_sources: 131_072,
                 ipv6_prefix: 64,
                 guest: Duration::from_secs(3600),
+                distributed: Distributed::Report,
             },
             block: Block::default(),
             decoy: Decoy::default(),
@@ -455,6 +477,7 @@ impl Default for Block {
             max: 131_072,
             tcp: Act::Block,
             udp: Act::Block,
+            widen6: false,
         }
     }
 }

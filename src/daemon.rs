@@ -58,6 +58,7 @@ mod room;
 mod served;
 mod start;
 mod status;
+mod wide;
 mod worker;
 mod writer;
 

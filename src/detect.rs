@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use crate::config::{Act, Config, PortSet};
+use ipnet::IpNet;
+
+use crate::config::{Act, Config, Distributed, PortSet};
 use crate::packet::Packet;
 use crate::time::Moment;
 
+pub mod distributed;
 pub mod prefixes;
 pub mod probe;
 pub mod source;
 pub mod table;
+pub mod widen;
 
 use prefixes::Prefixes;
 use probe::{Port, Probe, Protocol, Weight};
@@ -30,6 +34,10 @@ pub struct Rules {
     pub udp: Effect,
     /// How long who has proven its address is blocked; `threshold` has it for all whose address may be forged.
     pub proven: Terms,
+    /// What is done about scans that many sources share.
+    pub distributed: Distributed,
+    /// Whether IPv6 networks are blocked as a whole in which several sources are.
+    pub widen6: bool,
     /// Who is never one. The ruleset lets these pass before they are queued; this holds even if another's rule queues them.
     pub allow: Prefixes,
 }
@@ -122,6 +130,8 @@ impl Rules {
             proven: Terms { first: block.proven_time, longest: block.proven_longest, ..terms },
             triggers: Triggers::of(config),
             unserved_from,
+            distributed: config.detect.distributed,
+            widen6: block.widen6,
             allow: config.allow.clone(),
         }
     }
@@ -161,24 +171,60 @@ impl Rules {
 
     fn decide(&self, table: &ScanTable, now: Moment, case: &Case, surroundings: &Surroundings) -> Decision {
         let Case { probe, weight, rule } = *case;
-        if self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source) {
+        if self.spares(&probe, surroundings) {
             return Decision::Innocent;
         }
         if matches!(weight, Weight::Unserved | Weight::UnservedHalf) && now < self.unserved_from {
             return Decision::Innocent;
         }
         let source = Source::of(probe.source, surroundings);
-        match table.observe(now, source, (&probe.contact, weight), &rule) {
-            Standing::Watched(_, novelty) => Decision::Watch(Sighting { source, probe }, novelty),
-            Standing::Offender { hits, repeat, until } => {
-                let offence = Offence { source, probe, hits, repeat, until };
-                match rule.effect {
-                    Effect::Blocked => Decision::Block(offence),
-                    Effect::Reported => Decision::Report(offence),
-                }
-            }
-            Standing::Blocked(_) => Decision::StillBlocked,
+        let standing = table.observe(now, source, (&probe.contact, weight), &rule);
+        decision(standing, Sighting { source, probe }, rule.effect)
+    }
+
+    /// Judges at `now` who took part in a scan of many: what `table` remembers of it is taken for enough. Of whom nothing is remembered that
+    /// counts, or who is blocked already, nothing comes.
+    #[must_use]
+    pub fn judge_member(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        sighting: Sighting,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        if self.spares(&sighting.probe, surroundings) {
+            return Decision::Innocent;
         }
+        let rule = self.rule(&sighting.probe);
+        let standing = table.convict(now, sighting.source, &rule);
+        standing.map_or(Decision::Innocent, |standing| decision(standing, sighting, rule.effect))
+    }
+
+    /// Judges at `now` an IPv6 network in which so many sources are blocked, the last for `probe`. Nothing comes of one that holds whom we
+    /// spare, or reaches into our own links: one scanner there is no reason to shut them out.
+    #[must_use]
+    pub fn judge_network(
+        &self,
+        table: &ScanTable,
+        now: Moment,
+        (network, blocks, probe): (Source, u8, Probe),
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let net = IpNet::from(network);
+        let links = surroundings.on_link.iter().map(|link| IpNet::V6(*link));
+        let is_ours = links.into_iter().any(|link| net.contains(&link) || link.contains(&net));
+        if is_ours || self.allow.meets(net) || surroundings.exempt.meets(net) {
+            return Decision::Innocent;
+        }
+        let rule = self.rule(&probe);
+        let standing = table.convict_network(now, network, blocks, &rule);
+        standing
+            .map_or(Decision::Innocent, |standing| decision(standing, Sighting { source: network, probe }, rule.effect))
+    }
+
+    /// Whether nobody is to be blocked for it.
+    fn spares(&self, probe: &Probe, surroundings: &Surroundings) -> bool {
+        self.allow.contains(probe.source) || surroundings.exempt.contains(probe.source)
     }
 
     /// What makes an offender of who sends `probe`, and for how long.
@@ -201,6 +247,22 @@ impl Rules {
             Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => false,
         };
         probe.kind.weight(if bait { Port::Trigger } else { Port::Unserved })
+    }
+}
+
+/// What follows for who did it.
+fn decision(standing: Standing, sighting: Sighting, effect: Effect) -> Decision {
+    let Sighting { source, probe } = sighting;
+    match standing {
+        Standing::Watched(_, novelty) => Decision::Watch(sighting, novelty),
+        Standing::Offender { hits, repeat, until } => {
+            let offence = Offence { source, probe, hits, repeat, until };
+            match effect {
+                Effect::Blocked => Decision::Block(offence),
+                Effect::Reported => Decision::Report(offence),
+            }
+        }
+        Standing::Blocked(_) => Decision::StillBlocked,
     }
 }
 

@@ -45,6 +45,8 @@ pub enum What {
         /// Why not.
         reason: String,
     },
+    /// Many sources share a scan of one destination, each with too few contacts to be an offender.
+    Distributed(Distributed),
     /// An operator ended every block of what lies in a prefix: sources' blocks, and operators'.
     Unblocked {
         /// Of whom; a source as the prefix that it is.
@@ -144,6 +146,23 @@ pub struct Offence {
     pub evidence: Vec<Seen>,
 }
 
+/// A scan that many sources share: [`crate::detect::distributed::Scan`] on the wall clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distributed {
+    /// Whom they scan.
+    pub destination: IpAddr,
+    /// So many sources took part, as far as they are counted.
+    pub sources: u32,
+    /// So many ports were asked for, each by one of them alone.
+    pub places: u32,
+    /// When the first contact was made that counts.
+    pub first: Wall,
+    /// When the last.
+    pub last: Wall,
+    /// Some of those who took part, those first that came first.
+    pub among: Vec<Source>,
+}
+
 /// What was asked for, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
@@ -204,10 +223,11 @@ pub struct Operator {
 
 impl What {
     /// The names of all events, as in JSON's `event`.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "blocked",
         "would_block",
         "not_blocked",
+        "distributed",
         "unblocked",
         "unblocked_all",
         "operator_blocked",
@@ -227,6 +247,7 @@ impl What {
             Self::Blocked(_) => "blocked",
             Self::WouldBlock(_) => "would_block",
             Self::NotBlocked { .. } => "not_blocked",
+            Self::Distributed(_) => "distributed",
             Self::Unblocked { .. } => "unblocked",
             Self::UnblockedAll { .. } => "unblocked_all",
             Self::OperatorBlocked { .. } => "operator_blocked",
@@ -251,13 +272,20 @@ impl What {
             | Self::OperatorBlocked { prefix, .. }
             | Self::Allowed { prefix, .. }
             | Self::Disallowed { prefix, .. } => Some(*prefix),
-            Self::UnblockedAll { .. }
+            Self::Distributed(_)
+            | Self::UnblockedAll { .. }
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. }
             | Self::Started { .. }
             | Self::Stopped
             | Self::TableRestored { .. } => None,
         }
+    }
+
+    /// Whom else it names.
+    #[must_use]
+    pub fn among(&self) -> &[Source] {
+        if let Self::Distributed(scan) = self { &scan.among } else { &[] }
     }
 
     /// The offence, where it is about one.

@@ -8,7 +8,8 @@
 //!               trap ─► queue (guests have their own) ─► worker: packet::parse ─► detect::Detector::observe ─► decision
 //!                                 offender? ─► kernel::block_set first, then the verdict
 //!                                 fact ─► channel ─► daemon::writer ─► log, journal, followers, events file
-//!                                                         └─► report::chronicle ─► names ─► PortSentry's lines and files
+//!                                                         ├─► report::chronicle ─► names ─► PortSentry's lines and files
+//!                                                         └─► daemon::wide ─► what many sources do together: told, or blocked as ever
 //!
 //!  decoy port ─► our own socket ─► daemon::decoy answers, without rights ─► daemon::proof judges, as a worker does
 //!
@@ -29,6 +30,7 @@
 //! | decoy | a port that answers while nobody serves it: who completes a connection there has proven its address |
 //! | guest | a source that lately sent data over a connection with a service here: no single packet in its name cuts it off |
 //! | offender | a source whose contacts reached the threshold |
+//! | distributed scan | one that many sources share, each with too few contacts to be an offender |
 //! | block | an offender's stay in a kernel set, with an end |
 //! | allow list | sources that are never blocked |
 //! | journal | the database of events and blocks |

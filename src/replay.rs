@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::config::Config;
+use crate::config::{Config, Distributed};
+use crate::detect::distributed::{Crowds, Scan};
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::{Source, Surroundings};
-use crate::detect::table::{ScanTable, Seeds};
+use crate::detect::table::{Novelty, ScanTable, Seeds};
 use crate::detect::{self, Decision};
 use crate::time::Moment;
 
@@ -74,6 +75,8 @@ pub struct Outcome {
     pub survey: Survey,
     /// Who offended.
     pub tally: Tally,
+    /// Scans that many sources share.
+    pub distributed: Vec<Scan>,
     /// Files that were not read to their end, with the reason.
     pub faults: Vec<(PathBuf, Fault)>,
 }
@@ -103,6 +106,11 @@ pub struct Progress {
     /// Packets in all; known once they have been read.
     pub of: Option<u64>,
 }
+
+/// Scans of many sources that are listed; a forged flood over many hosts makes ten a minute.
+const MAX_DISTRIBUTED: usize = 10_000;
+/// After the last packet, what still gathers is due.
+const GATHERED: Duration = Duration::from_secs(60);
 
 /// Between two reports of progress: some tenths of a second.
 const PROGRESS_EVERY: u64 = 1 << 18;
@@ -136,9 +144,11 @@ pub fn replay(files: &[PathBuf], config: &Config, protect: &Prefixes, progress: 
     while let Some((now, seen)) = order.pop() {
         judge.see(now, &seen);
     }
+    judge.gather(judge.now.plus(GATHERED));
+    let distributed = std::mem::take(&mut judge.distributed);
     let (late, restarts, forgotten) = (order.late(), order.restarts(), survey.forgotten());
     let (length, tally) = (judge.now.since_start(), judge.tally);
-    Outcome { read, sides, length, late, restarts, forgotten, survey, tally, faults }
+    Outcome { read, sides, length, late, restarts, forgotten, survey, tally, distributed, faults }
 }
 
 /// The second pass: each packet in its turn.
@@ -150,6 +160,8 @@ struct Judge<'a> {
     table: ScanTable,
     surroundings: Surroundings,
     tally: Tally,
+    crowds: Crowds,
+    distributed: Vec<Scan>,
     now: Moment,
 }
 
@@ -162,7 +174,9 @@ impl<'a> Judge<'a> {
         let surroundings = surroundings(config, sides);
         let (flows, tally) = (Flows::new(hasher), Tally::new(hasher));
         let (rules, guests) = (Rules::new(config, sides, survey), Guests::new(detect.guest, hasher));
-        Self { rules, flows, guests, law, table, surroundings, tally, now: Moment::ZERO }
+        let crowds = Crowds::new(Moment::ZERO, Seeds(hasher.hash_one(3), hasher.hash_one(4)));
+        let (distributed, now) = (Vec::new(), Moment::ZERO);
+        Self { rules, flows, guests, law, table, surroundings, tally, crowds, distributed, now }
     }
 
     fn see(&mut self, now: Moment, seen: &Seen) {
@@ -183,6 +197,22 @@ impl<'a> Judge<'a> {
         if decision != Decision::Innocent {
             self.tally.note(now, source, decision);
         }
+        if self.law.distributed == Distributed::Off {
+            return;
+        }
+        match decision {
+            Decision::Watch(sighting, Novelty::First) => self.crowds.note(now, sighting),
+            Decision::Block(offence) | Decision::Report(offence) => self.crowds.note_offence(now, &offence),
+            Decision::Innocent | Decision::Watch(_, Novelty::Again) | Decision::StillBlocked => {}
+        }
+        self.gather(now);
+    }
+
+    /// Lists what is due.
+    fn gather(&mut self, now: Moment) {
+        let room = MAX_DISTRIBUTED.saturating_sub(self.distributed.len());
+        let due = std::iter::from_fn(|| self.crowds.due(now));
+        self.distributed.extend(due.take(room));
     }
 }
 

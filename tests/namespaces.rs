@@ -47,6 +47,8 @@ mod conntrack_full;
 mod crash;
 #[path = "namespaces/decoy.rs"]
 mod decoy;
+#[path = "namespaces/distributed.rs"]
+mod distributed;
 #[path = "namespaces/doctor.rs"]
 mod doctor;
 #[path = "namespaces/everyday.rs"]
@@ -131,3 +133,5 @@ mod unserved;
 mod upgrade;
 #[path = "namespaces/want.rs"]
 mod want;
+#[path = "namespaces/widen.rs"]
+mod widen;

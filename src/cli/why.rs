@@ -29,7 +29,8 @@ use story::Story;
 /// Events of the past; `nftrap history` has all of them.
 const EARLIER: u64 = 10;
 /// What the past is asked for: what ended or began a block, or kept one from beginning.
-const KINDS: [&str; 6] = ["blocked", "would_block", "unblocked", "operator_blocked", "allowed", "disallowed"];
+const KINDS: [&str; 7] =
+    ["blocked", "would_block", "distributed", "unblocked", "operator_blocked", "allowed", "disallowed"];
 
 /// Say why an address is blocked, or why not.
 #[derive(Debug, clap::Args)]
@@ -158,7 +159,8 @@ fn events(reader: &Reader, filter: &Filter) -> Result<Vec<Event>, JournalError> 
 /// What ended everybody's blocks names nobody: it belongs to the story where it ended a block of this one.
 fn joined(mut earlier: Vec<Event>, all: Vec<Event>) -> Past {
     let was_blocked = |at: Wall| {
-        let before = earlier.iter().find(|event| event.at <= at);
+        // What it took part in says nothing of its block.
+        let before = earlier.iter().find(|event| event.at <= at && event.what.among().is_empty());
         before.is_some_and(|event| story::blocks(event) && event.what.until().is_none_or(|until| until > at))
     };
     let ending: Vec<_> = all.into_iter().filter(|event| was_blocked(event.at)).collect();

@@ -50,7 +50,7 @@ fn details(event: &Map<String, Value>) -> String {
             Value::Null => return None,
             Value::String(text) if text.is_empty() => return None,
             Value::Array(list) if list.is_empty() => return None,
-            Value::String(text) if key == "until" => time(text),
+            Value::String(text) if ["until", "first", "last"].contains(&key.as_str()) => time(text),
             Value::String(text) if text.contains(' ') => Value::from(text.as_str()).to_string(),
             Value::String(text) => text.clone(),
             Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(","),
@@ -104,6 +104,11 @@ mod tests {
                 r#"operator blocked 192.0.2.0/24 reason="so much noise" by root"#,
             ),
             (r#""event":"reloaded","waiting":["queue.count","table"]"#, "reloaded waiting=queue.count,table"),
+            (
+                r#""event":"distributed","destination":"192.0.2.1","sources":20,"places":30,"first":"2026-11-24T05:55:20.5Z","last":"2026-11-24T05:55:21Z","among":["198.51.100.1","198.51.100.2"]"#,
+                "distributed destination=192.0.2.1 sources=20 places=30 first=2026-11-24T05:55:20Z \
+                 last=2026-11-24T05:55:21Z among=198.51.100.1,198.51.100.2",
+            ),
             (r#""event":"stopped""#, "stopped"),
         ] {
             assert_eq!(shown(&format!("{{{at},{json}}}")), format!("05:55:21Z {expected}"));

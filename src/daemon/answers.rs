@@ -18,6 +18,7 @@ use crate::control::peer::Peer;
 use crate::control::server::{Outgoing, Refusal, Stopped};
 use crate::control::wire::{Allowed, Block, Changed, Missed, Request, Shown};
 use crate::detect::source::Source;
+use crate::detect::widen::holders;
 use crate::event::{Operator, plain};
 use crate::kernel::clock::wall;
 use crate::kernel::dump::{self, DumpError, Element};
@@ -145,10 +146,12 @@ impl Answers {
         match config.mode {
             Mode::Observe => {}
             Mode::Enforce => {
-                let found = dump::one(&config.table, config.detect.ipv6_prefix, &source);
-                let found =
-                    found.map_err(|error| Refusal::plain(format!("cannot read whether it is blocked: {error}")))?;
-                blocks.extend(found.iter().map(|element| self.block(element)));
+                for holder in holders(who, source) {
+                    let found = dump::one(&config.table, config.detect.ipv6_prefix, &holder);
+                    let found =
+                        found.map_err(|error| Refusal::plain(format!("cannot read whether it is blocked: {error}")))?;
+                    blocks.extend(found.iter().map(|element| self.block(element)));
+                }
             }
         }
         let known = self.shared.table.show(now, source);

@@ -22,7 +22,8 @@ use super::memory::Memory;
 use super::proof::Proof;
 use super::protection::{Guard, Protection};
 use super::served::Served;
-use super::start::{Shared, announce, open_workers, share};
+use super::start::{Shared, announce, open_workers, random_seeds, share};
+use super::wide::Wide;
 use super::worker::Worker;
 use super::writer::Writer;
 use super::{Daemon, DaemonError, cage, memory, numbers, orders, pulse};
@@ -76,7 +77,8 @@ impl Daemon {
         let files = open_files(&config_report, &audience, &books);
         let mut counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
-        let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience));
+        let (wide, copies) = Wide::new(opened.wide, Arc::clone(&audience), random_seeds());
+        let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience), copies);
         let writer = spawn("writer", move || writer.run())?;
         let mut workers = start_workers(opened.workers, whole.rights.cage)?;
         if let Some(judge) = opened.judge {
@@ -84,10 +86,12 @@ impl Daemon {
             counters.push(counted);
             workers.extend(threads);
         }
-        let (answers, orders) = answers(&shared, &books, &audience, &counters);
         start_pulse(&shared, &books, &counters)?;
+        // No packet waits for that one: it is no part of the pulse.
+        counters.push(wide.counters());
+        workers.push(spawn("wide", move || wide.run())?);
+        let (answers, orders) = answers(&shared, &books, &audience, &counters);
         let exporter = said(start_exporter(&config_report, &answers), &mut books.health().no_metrics);
-        let blocks = opened.blocks;
         Ok(Self {
             files,
             allow_files,
@@ -107,7 +111,7 @@ impl Daemon {
             backlog: Backlog::default(),
             orders,
             answers,
-            blocks,
+            blocks: opened.blocks,
         })
     }
 

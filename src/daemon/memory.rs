@@ -12,6 +12,7 @@ use super::bans::{Ban, Bans};
 use crate::config::{Config, Mode};
 use crate::detect::source::Source;
 use crate::detect::table::ScanTable;
+use crate::detect::widen::is_wide;
 use crate::journal::keeper::{Keeper, announce};
 use crate::journal::{Home, Journal, JournalError, Settings, StandingSource};
 use crate::kernel::clock::wall;
@@ -180,8 +181,8 @@ impl Memory {
     }
 }
 
-/// Whether the kernel's sets can find it: hosts, and networks of the length that is configured now.
+/// Whether the kernel's sets can find it: hosts, and networks of the length that is configured now or of those with a set of their own.
 fn has_our_length(standing: &StandingSource, config: &Config) -> bool {
     let net = IpNet::from(standing.source);
-    standing.source.is_host() || net.prefix_len() == config.detect.ipv6_prefix
+    standing.source.is_host() || is_wide(standing.source) || net.prefix_len() == config.detect.ipv6_prefix
 }

@@ -34,6 +34,7 @@ pub(super) fn numbers(answers: &Answers) -> Numbers {
             Protection::Broken(_) => metrics::Protection::Broken,
         },
         watched: workers.iter().fold(0, |sum, work| sum.wrapping_add(work.totals.watched)),
+        distributed: shared.distributed.load(Ordering::Relaxed),
         workers,
         queues: our_queues(&config),
         blocked: census.blocked,

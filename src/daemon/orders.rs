@@ -16,6 +16,7 @@ use super::policy::Policy;
 use crate::control::server::Refusal;
 use crate::control::wire::{Changed, MAX_REASON, Request};
 use crate::detect::source::Source;
+use crate::detect::widen::{holders, is_wide};
 use crate::event::{Operator, Wall, What, plain};
 use crate::kernel::dump::{self, DumpError, Element};
 use crate::kernel::nft::{self, NftError};
@@ -58,8 +59,9 @@ impl Daemon {
     fn unblock(&mut self, prefix: IpNet, by: Operator) -> Result<Changed, Refusal> {
         let now = self.shared.clock.steady();
         let mut bans = self.books.bans().clone();
-        let lifted = bans.remove(now, prefix)?;
-        let sources = self.sources_in(prefix)?;
+        let whole = self.blocked_as_one_with(prefix)?;
+        let lifted = bans.remove(now, whole)?;
+        let sources = self.sources_in(whole)?;
         if !lifted.is_empty() {
             self.enforce(&bans)?;
             *self.books.bans() = bans;
@@ -78,13 +80,18 @@ impl Daemon {
                 "{} is not blocked any more",
                 sources.first().map_or_else(|| plain(&prefix), ToString::to_string)
             ),
-            (n, _) => format!("{n} blocks in {} are ended", plain(&prefix)),
+            (n, _) => format!("{n} blocks in {} are ended", plain(&whole)),
         };
         // A network that holds it was let go as a whole.
-        let whole =
-            sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&prefix)).unwrap_or(prefix);
+        let whole = sources.iter().map(|source| IpNet::from(*source)).find(|net| net.contains(&whole)).unwrap_or(whole);
         let stored = self.tell_change(What::Unblocked { prefix: whole, by });
         Ok(Changed { done: what, stored, notes: Vec::new() })
+    }
+
+    /// What is blocked as one is let go as one: the IPv6 network that is blocked as a whole and holds `prefix`, or that itself.
+    fn blocked_as_one_with(&self, prefix: IpNet) -> Result<IpNet, Refusal> {
+        let wide = self.sources_in(prefix)?.into_iter().filter(|source| is_wide(*source)).map(IpNet::from);
+        Ok(wide.filter(|net| net.contains(&prefix)).min_by_key(IpNet::prefix_len).unwrap_or(prefix))
     }
 
     /// Blocked sources that lie in `prefix`, or that it lies in, as the kernel and the table have them.
@@ -111,7 +118,8 @@ impl Daemon {
             let whole = Source::of(prefix.addr(), &policy.surroundings);
             let host = Source::host(prefix.addr());
             let one = |source| dump::one(&config.table, config.detect.ipv6_prefix, &source);
-            one(whole).and_then(|whole| Ok(whole.into_iter().chain(one(host)?).collect()))
+            let all = holders(prefix.addr(), whole).into_iter().chain([host]).map(one);
+            all.collect::<Result<Vec<_>, _>>().map(|found| found.into_iter().flatten().collect())
         } else {
             dump::dump(&config.table, config.detect.ipv6_prefix)
         };
@@ -249,6 +257,7 @@ fn log_change(what: &What) {
         What::Blocked(_)
         | What::WouldBlock(_)
         | What::NotBlocked { .. }
+        | What::Distributed(_)
         | What::ReloadRefused { .. }
         | What::Started { .. }
         | What::Stopped

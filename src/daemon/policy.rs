@@ -77,9 +77,10 @@ pub(super) struct Shares {
 const PARTS: usize = 16;
 
 impl Shares {
-    /// Of so many blocks. Each worker of strangers has as many, and who judges at decoys.
+    /// Of so many blocks. Each worker of strangers has as many, and who judges at decoys, and who judges what many do together.
     pub(super) fn of(blocks: u32, config: &Config) -> Self {
-        let sharers = config.queue.count.max(1).saturating_add(u16::from(!config.decoy.is_none()));
+        let others: u16 = [!config.decoy.is_none(), config.blocks_together()].into_iter().map(u16::from).sum();
+        let sharers = config.queue.count.max(1).saturating_add(others);
         let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
         let guests = blocks.div_ceil(PARTS);
         Self { strangers: blocks.saturating_sub(guests).div_ceil(usize::from(sharers)), guests }

@@ -20,6 +20,7 @@ use crate::control::server::Refusal;
 use crate::control::wire::Changed;
 use crate::detect::prefixes::Prefixes;
 use crate::detect::source::Source;
+use crate::detect::widen::is_wide;
 use crate::event::{Operator, What};
 use crate::kernel::nft;
 
@@ -131,7 +132,8 @@ impl Daemon {
             return Vec::new();
         }
         let (now, today) = (self.shared.clock.now(), self.shared.clock.steady());
-        let networks = self.shared.table.blocked(now).into_iter().filter(|(source, _)| !source.is_host());
+        let blocked = self.shared.table.blocked(now).into_iter();
+        let networks = blocked.filter(|(source, _)| !source.is_host() && !is_wide(*source));
         networks.map(|(source, until)| (source, Ban::of_another_length(source, today.plus(until.since(now))))).collect()
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Shared {
     /// Where our decoys listen.
     pub(super) decoys: Decoys,
     pub(super) stop: AtomicBool,
+    /// Scans of many sources told so far.
+    pub(super) distributed: AtomicU64,
     /// Rounds of the main thread: it turns over as long as this grows.
     pub(super) rounds: AtomicU64,
 }
@@ -85,6 +87,7 @@ pub(super) fn share(config: &Config) -> Result<Shared, NoMemory> {
         hold: Hold::default(),
         decoys: Decoys::default(),
         stop: AtomicBool::new(false),
+        distributed: AtomicU64::new(0),
         rounds: AtomicU64::new(0),
     })
 }
@@ -94,6 +97,8 @@ pub(super) struct Opened {
     pub(super) workers: Vec<Worker>,
     /// For those who ask a decoy, if there is one.
     pub(super) judge: Option<Judge>,
+    /// For what many do together.
+    pub(super) wide: Judge,
     /// So many blocks of an earlier daemon are taken over.
     pub(super) blocks: usize,
     /// So many fit into the kernel's sets, if that is known.
@@ -129,6 +134,9 @@ pub(super) fn open_workers(
         workers.push(Worker::new(open_queue(number, config)?, judge_of(acquaintance)?));
     }
     let mut judge = (!config.decoy.is_none()).then(|| judge_of(Acquaintance::Stranger)).transpose()?;
+    // Its own share is reserved when it is to block; the policy that says so may come later.
+    let share = if config.blocks_together() { parts.of_judge(Acquaintance::Stranger) } else { 0 };
+    let wide = Judge::new(blocks::open(&config.table, share)?, shared, facts.clone(), Acquaintance::Stranger);
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
     // The guests' share is small: what is taken over would push out what is there.
@@ -136,7 +144,7 @@ pub(super) fn open_workers(
     let own = workers.iter_mut().take(strangers).map(Worker::blocks);
     adopt(blocks, own.chain(judge.as_mut().map(|judge| &mut judge.blocks)).collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
-    Ok(Opened { workers, judge, blocks: count, room })
+    Ok(Opened { workers, judge, wide, blocks: count, room })
 }
 
 /// A queue, read as the config says; one by one, where the other way cannot be had: a slower guard is better than none.
@@ -188,7 +196,7 @@ pub(super) fn announce(config: &Config, method: Method, blocks: usize) {
 }
 
 /// From the system's own random numbers, as the standard library's hash maps take theirs.
-fn random_seeds() -> Seeds {
+pub(super) fn random_seeds() -> Seeds {
     let random = RandomState::new();
     Seeds(random.hash_one(1), random.hash_one(2))
 }

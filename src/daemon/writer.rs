@@ -9,6 +9,7 @@ use log::{Level, log, warn};
 
 use super::Then;
 use super::audience::Audience;
+use super::wide::Copies;
 use crate::detect::probe::Probe;
 use crate::detect::source::Source;
 use crate::detect::{Offence, Sighting};
@@ -29,6 +30,8 @@ pub(super) struct Writer {
     asked: Receiver<Sender<()>>,
     clock: Clock,
     audience: Arc<Audience>,
+    /// Who looks at all sources together.
+    copies: Copies,
     lines: u32,
     left_out: u64,
 }
@@ -39,8 +42,9 @@ impl Writer {
         asked: Receiver<Sender<()>>,
         clock: Clock,
         audience: Arc<Audience>,
+        copies: Copies,
     ) -> Self {
-        Self { facts, asked, clock, audience, lines: 0, left_out: 0 }
+        Self { facts, asked, clock, audience, copies, lines: 0, left_out: 0 }
     }
 
     /// Tells facts until nobody can send any more and all are told.
@@ -81,6 +85,7 @@ impl Writer {
     }
 
     fn write(&mut self, fact: &Fact) {
+        self.copies.tell(fact);
         let at = self.clock.wall_at(fact.at);
         match &fact.what {
             Happened::Watched(sighting) => self.watched(at, sighting),

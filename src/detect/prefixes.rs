@@ -68,6 +68,12 @@ impl Prefixes {
         &self.v6
     }
 
+    /// Whether any address is in both.
+    #[must_use]
+    pub fn meets(&self, net: IpNet) -> bool {
+        self.covers(net) || !self.within(net).is_empty()
+    }
+
     /// Whether there is no prefix at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

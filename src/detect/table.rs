@@ -226,6 +226,19 @@ impl ScanTable {
             .unwrap_or(Standing::Watched(0, Novelty::Again))
     }
 
+    /// Takes what is remembered of `source` for enough, and says what that makes of it; nothing, if nothing is remembered that counts at
+    /// `now`: an operator let it go, or it was forgotten.
+    #[must_use]
+    pub fn convict(&self, now: Moment, source: Source, rule: &Threshold) -> Option<Standing> {
+        self.with_bucket(source, |bucket| bucket.find(source)?.convict(now, rule))?
+    }
+
+    /// Takes so many blocks in `network` for enough, and says what that makes of it.
+    #[must_use]
+    pub fn convict_network(&self, now: Moment, network: Source, blocks: u8, rule: &Threshold) -> Option<Standing> {
+        self.with_record(now, network, |record| record.convict_for(now, blocks, rule))
+    }
+
     /// Counts `source` as blocked for the `repeat`th time, from `now` on, whatever is known of it: at start, for blocks that the kernel
     /// or the journal has.
     pub fn set_blocked(&self, now: Moment, source: Source, lasts: Duration, repeat: u8) {

@@ -1,4 +1,4 @@
-//! What is decided about those who have proven their addresses: at a decoy, or as guests of a service.
+//! What is decided about those who have proven their addresses, at a decoy or as guests of a service, and about networks as a whole.
 
 use super::probe::{Contact, Kind};
 use super::table::Seeds;
@@ -110,4 +110,26 @@ fn a_guest_is_never_judged_harder_than_a_stranger() {
 fn who_is_allowed_may_ask_a_decoy() {
     let config = Config { allow: Prefixes::new(&["198.51.100.0/24".parse().unwrap()]), ..Config::default() };
     assert_eq!(judged(&config, at_decoy(Protocol::Tcp, Kind::Connect)), Decision::Innocent);
+}
+
+#[test]
+fn a_network_is_not_blocked_as_a_whole_that_holds_whom_we_spare_or_reaches_into_our_links() {
+    let spares = |text: &str| Prefixes::new(&[text.parse().unwrap()]);
+    let judged = |allow: Prefixes, around: &Surroundings| {
+        let rules = Rules::of(&Config { allow, ..Config::default() }, Moment::ZERO, Duration::MAX);
+        let why = ("2001:db8:0:100::/56".parse().unwrap(), 4, at_decoy(Protocol::Tcp, Kind::Syn));
+        rules.judge_network(&ScanTable::new(1024, Seeds(1, 2)), Moment::ZERO, why, around)
+    };
+    let nobody = Surroundings { ipv6_prefix: 64, on_link: Vec::new(), exempt: Prefixes::default() };
+    for text in ["2001:db8:0:1ff::7/128", "2001:db8::/32", "2001:db8:0:100::/56"] {
+        assert_eq!(judged(spares(text), &nobody), Decision::Innocent, "{text}");
+        let exempt = Surroundings { exempt: spares(text), ..nobody.clone() };
+        assert_eq!(judged(Prefixes::default(), &exempt), Decision::Innocent, "{text}");
+    }
+    for link in ["2001:db8:0:177::/64", "2001:db8::/48"] {
+        let linked = Surroundings { on_link: vec![link.parse().unwrap()], ..nobody.clone() };
+        assert_eq!(judged(Prefixes::default(), &linked), Decision::Innocent, "{link}");
+    }
+    let Decision::Block(offence) = judged(spares("2001:db8:0:200::7/128"), &nobody) else { panic!("not blocked") };
+    assert_eq!((offence.source.to_string().as_str(), offence.hits), ("2001:db8:0:100::/56", 4));
 }

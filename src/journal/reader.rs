@@ -129,7 +129,8 @@ fn refuse_unreadable(file: &Path) -> Result<(), JournalError> {
 }
 
 fn is_about(event: &Event, wanted: Option<Range>) -> bool {
-    wanted.is_none_or(|wanted| event.what.whom().is_some_and(|whom| wanted.overlaps(whom.into())))
+    let named = || event.what.whom().into_iter().chain(event.what.among().iter().map(|source| (*source).into()));
+    wanted.is_none_or(|wanted| named().any(|named| wanted.overlaps(named.into())))
 }
 
 struct Row {
@@ -164,7 +165,9 @@ fn query(filter: &Filter, after: Option<Place>, length: usize) -> (String, Vec<V
     if let Some(source) = filter.source.map(Range::from) {
         // What lies in it, and what it lies in: that begins with its own address, cut off somewhere.
         let around: Vec<_> = (0..=source.length()).map(|length| source.widened(length)).collect();
-        let condition = format!(" AND (source BETWEEN ? AND ? OR source IN ({}))", marks(around.len()));
+        // What names several has none of them in the column; it is rare.
+        let condition =
+            format!(" AND (source BETWEEN ? AND ? OR source IN ({}) OR kind = 'distributed')", marks(around.len()));
         let mut ends = vec![blob(source.first()), blob(source.last())];
         ends.extend(around.into_iter().map(|range| blob(range.first())));
         add(&condition, ends);

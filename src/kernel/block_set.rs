@@ -17,6 +17,7 @@ use nftnl_sys as sys;
 
 use super::netlink::{Netfilter, Report, narrow};
 use crate::detect::source::Source;
+use crate::detect::widen::{WIDE, WIDER};
 
 /// Name of the kernel set of IPv4 sources.
 pub const SET_V4: &str = "block4";
@@ -24,8 +25,13 @@ pub const SET_V4: &str = "block4";
 pub const SET_V6: &str = "block6";
 /// Name of the kernel set of IPv6 sources that are networks; each by its first address, so that it can be a hash set.
 pub const SET_V6_NETWORKS: &str = "block6net";
+/// Names of the kernel sets of IPv6 networks of these lengths, whatever the config's is: a hash set finds one length alone. So a network that
+/// is blocked as a whole costs one message, and is listed, lifted and put back as any source; an interval set would want nft for that.
+pub const SET_V6_WIDE: &str = "block6net56";
+/// The same of the shorter length.
+pub const SET_V6_WIDER: &str = "block6net48";
 /// All of them.
-pub const SETS: [&str; 3] = [SET_V4, SET_V6, SET_V6_NETWORKS];
+pub const SETS: [&str; 5] = [SET_V4, SET_V6, SET_V6_NETWORKS, SET_V6_WIDE, SET_V6_WIDER];
 
 /// Name of the set that holds `source`.
 #[must_use]
@@ -33,7 +39,11 @@ pub fn set_of(source: &Source) -> &'static str {
     match source.address() {
         IpAddr::V4(_) => SET_V4,
         IpAddr::V6(_) if source.is_host() => SET_V6,
-        IpAddr::V6(_) => SET_V6_NETWORKS,
+        IpAddr::V6(_) => match source.parts().1 {
+            WIDE => SET_V6_WIDE,
+            WIDER => SET_V6_WIDER,
+            _ => SET_V6_NETWORKS,
+        },
     }
 }
 
@@ -49,6 +59,8 @@ pub struct BlockSet {
     v4: KernelSet,
     v6: KernelSet,
     v6_networks: KernelSet,
+    v6_wide: KernelSet,
+    v6_wider: KernelSet,
     buffer: Box<[u32; BUFFER_WORDS]>,
     sequence: u32,
 }
@@ -96,6 +108,8 @@ impl BlockSet {
             v4: KernelSet::new(table, SET_V4)?,
             v6: KernelSet::new(table, SET_V6)?,
             v6_networks: KernelSet::new(table, SET_V6_NETWORKS)?,
+            v6_wide: KernelSet::new(table, SET_V6_WIDE)?,
+            v6_wider: KernelSet::new(table, SET_V6_WIDER)?,
             netfilter: Netfilter::open()?,
             buffer: Box::new([0; BUFFER_WORDS]),
             sequence: 0,
@@ -121,7 +135,14 @@ impl BlockSet {
         let set = match source.address() {
             IpAddr::V4(v4) => self.v4.holding(&v4.octets(), lasts),
             IpAddr::V6(v6) if source.is_host() => self.v6.holding(&v6.octets(), lasts),
-            IpAddr::V6(v6) => self.v6_networks.holding(&v6.octets(), lasts),
+            IpAddr::V6(v6) => {
+                let networks = match source.parts().1 {
+                    WIDE => &self.v6_wide,
+                    WIDER => &self.v6_wider,
+                    _ => &self.v6_networks,
+                };
+                networks.holding(&v6.octets(), lasts)
+            }
         };
         let first = self.sequence;
         let mut message = Writer { words: &mut self.buffer, used: 0, sequence: first };

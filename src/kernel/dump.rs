@@ -9,10 +9,11 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use super::block_set::{SET_V4, SET_V6_NETWORKS, SETS, set_of};
+use super::block_set::{SET_V4, SET_V6_NETWORKS, SET_V6_WIDE, SET_V6_WIDER, SETS, set_of};
 use super::message::{Message, Messages, attributes, find, long, name, word};
 use super::netlink::{Answer, DUMP, Netfilter};
 use crate::detect::source::Source;
+use crate::detect::widen::{WIDE, WIDER};
 
 /// Blocks that are set while the list is read tear it, and under a scan there always are some. What was there all along and is
 /// missing from so many lists in a row does not happen.
@@ -199,9 +200,12 @@ pub(super) fn elements<'a>(
 
 fn read(element: &[u8], set: &str, ipv6_prefix: u8) -> Option<Element> {
     let key = find(find(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE)?;
+    let network = |length| Some(Source::network(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?), length));
     let source = match set {
         SET_V4 => Source::host(IpAddr::from(<[u8; 4]>::try_from(key).ok()?)),
-        SET_V6_NETWORKS => Source::network(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?), ipv6_prefix),
+        SET_V6_NETWORKS => network(ipv6_prefix)?,
+        SET_V6_WIDE => network(WIDE)?,
+        SET_V6_WIDER => network(WIDER)?,
         _ => Source::host(IpAddr::from(<[u8; 16]>::try_from(key).ok()?)),
     };
     let left = find(element, NFTA_SET_ELEM_EXPIRATION).and_then(long).map(Duration::from_millis);
@@ -279,6 +283,8 @@ mod tests {
         assert_eq!(found, [Element { source: network, left: None, packets: None }]);
         let host = Source::host("2001:db8:1:2::".parse().unwrap());
         assert_eq!(read_one(&host, SET_V6, |_| ())[0].source, host);
+        let wide = Source::network("2001:db8:1::".parse().unwrap(), 56);
+        assert_eq!(read_one(&wide, set_of(&wide), |_| ())[0].source, wide, "whatever the config's length is");
     }
 
     #[test]

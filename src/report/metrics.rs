@@ -31,7 +31,8 @@ pub struct Numbers {
     pub uptime: Duration,
     /// Whether packets come to us.
     pub protection: Protection,
-    /// Each worker's, in the order of their queues, guests' after the others, and at last those of who judges at decoys, if there are any.
+    /// Each worker's, in the order of their queues, guests' after the others, then those of who judges at decoys, if there are any, and at last
+    /// those of who judges scans that many share.
     pub workers: Vec<Work>,
     /// Our queues, as the kernel has them.
     pub queues: Vec<QueueState>,
@@ -41,6 +42,8 @@ pub struct Numbers {
     pub banned: u64,
     /// First contacts of sources that are not blocked yet, so far.
     pub watched: u64,
+    /// Scans of many sources told, so far.
+    pub distributed: u64,
     /// Sources remembered.
     pub sources: u64,
     /// Sources that find room.
@@ -184,6 +187,7 @@ fn memory(numbers: &Numbers) -> Vec<Family> {
         gauge("nftrap_remembered_sources_max", "Sources that find room in the scan table.").is(numbers.max_sources),
         counter("nftrap_watched_contacts_total", "First contacts of sources that were not blocked yet.")
             .is(numbers.watched),
+        counter("nftrap_distributed_scans_total", "Scans told that many sources share.").is(numbers.distributed),
     ]
 }
 

@@ -113,7 +113,8 @@ impl<'lab> Daemon<'lab> {
     }
 
     fn element(&self, key: &str) -> Option<String> {
-        let sets: &[&str] = if key.contains(':') { &["block6net", "block6"] } else { &["block4"] };
+        let sets: &[&str] =
+            if key.contains(':') { &["block6net", "block6", "block6net56", "block6net48"] } else { &["block4"] };
         let key = format!("{{ {key} }}");
         sets.iter().find_map(|set| {
             let look = || self.namespace.nft(&["get", "element", "inet", &self.table, set, &key]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::cli::plain::{counted, json_line, printable};
-use crate::event::{Event, Offence, What, plain};
+use crate::event::{Distributed, Event, Offence, What, plain};
 
 /// A row; before the first, the heads of the columns.
 pub(in crate::cli) fn row(out: &mut impl Write, event: &Event, is_first: bool) -> io::Result<()> {
@@ -21,6 +21,7 @@ fn details(what: &What) -> String {
     match what {
         What::Blocked(offence) | What::WouldBlock(offence) => offence_details(offence),
         What::NotBlocked { reason, .. } => printable(reason),
+        What::Distributed(scan) => scan_details(scan),
         What::Unblocked { by, .. } | What::UnblockedAll { by } | What::Disallowed { by, .. } => {
             printable(&format!("by {by}"))
         }
@@ -57,6 +58,13 @@ fn offence_details(offence: &Offence) -> String {
         let (Ok(()) | Err(_)) = write!(text, ", block {repeat}");
     }
     text
+}
+
+fn scan_details(scan: &Distributed) -> String {
+    let Distributed { destination, sources, places, first, last, among } = scan;
+    let among = among.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (first, last) = (first.to_second(), last.to_second());
+    format!("{sources} sources asked {destination} for {places} ports from {first} to {last}, among them {among}")
 }
 
 fn because(reason: &str) -> String {

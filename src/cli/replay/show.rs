@@ -5,9 +5,13 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::cli::plain::counted;
+use crate::detect::distributed::Scan;
 use crate::replay::Outcome;
 use crate::replay::sides::{Basis, Sides};
 use crate::replay::tally::Offender;
+
+/// Sources that are named of one scan.
+const NAMED: usize = 16;
 
 /// A table of offenders, then what was read and what to know of it.
 pub(super) fn text(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
@@ -19,6 +23,9 @@ pub(super) fn text(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     }
     for offender in offenders {
         offender_row(out, offender)?;
+    }
+    for scan in &outcome.distributed {
+        scan_row(out, scan)?;
     }
     let read = &outcome.read;
     writeln!(
@@ -63,6 +70,22 @@ fn offender_row(out: &mut impl Write, offender: &Offender) -> io::Result<()> {
     )
 }
 
+/// Who took part is named as far as a line is read.
+fn scan_row(out: &mut impl Write, scan: &Scan) -> io::Result<()> {
+    let named = scan.members.iter().take(NAMED).map(|member| member.source.to_string());
+    writeln!(
+        out,
+        "\n{:.3} to {:.3}: {} sources share a scan of {}, {} ports: {}{}",
+        scan.first.since_start().as_secs_f64(),
+        scan.last.since_start().as_secs_f64(),
+        scan.members.len(),
+        scan.destination,
+        scan.places,
+        named.collect::<Vec<_>>().join(" "),
+        if scan.members.len() > NAMED { " ..." } else { "" },
+    )
+}
+
 fn protected(sides: &Sides) -> String {
     let list = prefixes(sides).join(", ");
     match sides.basis {
@@ -77,10 +100,13 @@ fn prefixes(sides: &Sides) -> Vec<String> {
     v4.chain(sides.protected.v6().iter().map(ToString::to_string)).collect()
 }
 
-/// Every offender, then the totals.
+/// Every offender, then the scans that many sources share, then the totals.
 pub(super) fn json(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     for offender in outcome.tally.offenders() {
         line(out, &OffenderLine::of(offender))?;
+    }
+    for scan in &outcome.distributed {
+        line(out, &ScanLine::of(scan))?;
     }
     line(out, &TotalsLine::of(outcome))
 }
@@ -125,8 +151,32 @@ impl OffenderLine {
 }
 
 #[derive(Serialize)]
+struct ScanLine {
+    distributed: String,
+    sources: usize,
+    places: u32,
+    first: f64,
+    last: f64,
+    among: Vec<String>,
+}
+
+impl ScanLine {
+    fn of(scan: &Scan) -> Self {
+        Self {
+            distributed: scan.destination.to_string(),
+            sources: scan.members.len(),
+            places: scan.places,
+            first: scan.first.since_start().as_secs_f64(),
+            last: scan.last.since_start().as_secs_f64(),
+            among: scan.members.iter().map(|member| member.source.to_string()).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct TotalsLine {
     offenders: usize,
+    distributed_scans: usize,
     unlisted: u64,
     packets: u64,
     seconds: f64,
@@ -147,6 +197,7 @@ impl TotalsLine {
         let read = &outcome.read;
         Self {
             offenders: outcome.tally.offenders().len(),
+            distributed_scans: outcome.distributed.len(),
             unlisted: outcome.tally.unlisted(),
             packets: read.packets,
             seconds: outcome.length.as_secs_f64(),

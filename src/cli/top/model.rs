@@ -172,7 +172,8 @@ impl Model {
                 self.tally.change(Some(*prefix), state, |_any| true);
                 self.tally.block(*at, *prefix, Cause::Operator, state);
             }
-            What::Disallowed { .. }
+            What::Distributed(_)
+            | What::Disallowed { .. }
             | What::Reloaded { .. }
             | What::ReloadRefused { .. }
             | What::Started { .. }

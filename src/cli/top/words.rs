@@ -10,6 +10,9 @@ pub(super) fn notice(what: &What) -> Option<String> {
     Some(match what {
         What::Blocked(_) | What::WouldBlock(_) => return None,
         What::NotBlocked { source, reason } => format!("{source} is not blocked: {reason}"),
+        What::Distributed(scan) => {
+            format!("{} sources share a scan of {}, {} ports so far", scan.sources, scan.destination, scan.places)
+        }
         What::Unblocked { prefix, by } => format!("{} unblocked by {by}", event::plain(prefix)),
         What::UnblockedAll { by } => format!("all unblocked by {by}"),
         What::OperatorBlocked { prefix, by, .. } => format!("{} blocked by {by}", event::plain(prefix)),

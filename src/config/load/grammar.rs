@@ -17,8 +17,8 @@ use super::source::{Source, Value};
 use super::together::Spans;
 use super::value::{Grain, choice, duration, duration_or_none, expected, number, switch, table};
 use crate::config::{
-    Act, Cage, Config, Count, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon, OnExit,
-    QueueFull, Reader as QueueReader, RunAs, Sensitivity,
+    Act, Cage, Config, Count, Distributed, Exempt, LogFormat, MAX_FACTOR, MAX_PACKETS, MAX_QUEUES, Mode, NoDaemon,
+    OnExit, QueueFull, Reader as QueueReader, RunAs, Sensitivity,
 };
 use crate::detect::prefixes::Prefixes;
 
@@ -27,8 +27,8 @@ pub(super) const KEYS: [(&str, &[&str]); 16] = [
     ("", &["mode", "table", "on_exit"]),
     ("trigger", &["tcp", "udp", "stealth"]),
     ("unserved", &["tcp", "udp", "except_tcp", "except_udp", "after_boot"]),
-    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix", "guest"]),
-    ("block", &["time", "factor", "longest", "proven_time", "proven_longest", "memory", "max", "tcp", "udp"]),
+    ("detect", &["count", "threshold", "sensitivity", "window", "max_sources", "ipv6_prefix", "guest", "distributed"]),
+    ("block", &["time", "factor", "longest", "proven_time", "proven_longest", "memory", "max", "tcp", "udp", "widen6"]),
     ("decoy", &["tcp", "udp", "banner", "hold", "max"]),
     ("command", &["run", "first", "block", "unblock", "shell", "timeout", "at_once"]),
     ("hosts_deny", &["line", "file"]),
@@ -75,6 +75,8 @@ const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::
 const SENSITIVITY: [(&str, Sensitivity); 3] =
     [("low", Sensitivity::Low), ("medium", Sensitivity::Medium), ("high", Sensitivity::High)];
 const COUNT: [(&str, Count); 2] = [("places", Count::Places), ("packets", Count::Packets)];
+const DISTRIBUTED: [(&str, Distributed); 3] =
+    [("report", Distributed::Report), ("block", Distributed::Block), ("off", Distributed::Off)];
 const ACTS: [(&str, Act); 3] = [("block", Act::Block), ("observe", Act::Observe), ("command", Act::Command)];
 const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("remove", OnExit::Remove)];
 const READERS: [(&str, QueueReader); 2] = [("batch", QueueReader::Batch), ("plain", QueueReader::Plain)];
@@ -150,6 +152,7 @@ impl<'a> Reader<'a> {
             ("detect", "max_sources") => source.set(&mut detect.max_sources, v, number(v, MAX_SOURCES)),
             ("detect", "ipv6_prefix") => source.set(&mut detect.ipv6_prefix, v, number(v, IPV6_PREFIX)),
             ("detect", "guest") => source.set(&mut detect.guest, v, duration_or_none(v, MAX_WINDOW)),
+            ("detect", "distributed") => source.set(&mut detect.distributed, v, choice(v, DISTRIBUTED)),
             ("block", "time") => source.set(&mut block.time, v, block_length(v)),
             ("block", "factor") => source.set(&mut block.factor, v, number(v, 1..=MAX_FACTOR)),
             ("block", "longest") => source.set(&mut block.longest, v, block_length(v)),
@@ -188,6 +191,7 @@ impl<'a> Reader<'a> {
         match (section, key.get_ref().as_ref()) {
             ("block", "tcp") => source.set(&mut block.tcp, v, choice(v, ACTS)),
             ("block", "udp") => source.set(&mut block.udp, v, choice(v, ACTS)),
+            ("block", "widen6") => source.set(&mut block.widen6, v, switch(v)),
             ("decoy", "tcp") => put(&mut decoy.tcp, ports(source, v, Protocol::Tcp, self.services)),
             ("decoy", "udp") => {
                 self.spans.udp_decoys = Some(v.span());

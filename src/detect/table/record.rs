@@ -142,14 +142,31 @@ impl Record {
             // The block that has ended answered for this evidence: a source is not blocked twice for the same contacts.
             (self.contacts, self.packets, self.aftermath) = ([Remembered::zeroed(); CONTACTS], 0, aftermath::CLEARED);
         }
-        let oldest = seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX));
+        let oldest = oldest(now, rule);
         let packets = self.count_packet(weight, silent_since < ticks_of_second(oldest), rule);
-        let Counted { hits, weights, novelty } = self.count(fingerprint, seconds(now), oldest.max(1), rule.effect);
+        let (Counted { hits, weights }, novelty) = self.count(fingerprint, seconds(now), oldest.max(1), rule.effect);
         match packets {
             Some(packets) if packets >= rule.contacts => self.offend(now, packets, rule),
             Some(_) | None if weights < ENOUGH => Standing::Watched(hits, novelty),
             Some(_) | None => self.offend(now, hits, rule),
         }
+    }
+
+    /// Takes the contacts that count for enough.
+    pub(super) fn convict(&mut self, now: Moment, rule: &Threshold) -> Option<Standing> {
+        if self.blocks(now) {
+            return Some(Standing::Blocked(moment(self.blocked_until)));
+        }
+        let answered_for = self.blocked_until != 0 && !self.is_reported(now) && self.aftermath != aftermath::CLEARED;
+        let said = self.is_reported(now) && rule.effect == Effect::Reported;
+        let hits = self.tally(oldest(now, rule).max(1), rule.effect).hits;
+        (hits > 0 && !answered_for && !said).then(|| self.offend(now, hits, rule))
+    }
+
+    /// Takes `hits` for enough, whatever they are.
+    pub(super) fn convict_for(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
+        self.last_seen = ticks(now);
+        if self.blocks(now) { Standing::Blocked(moment(self.blocked_until)) } else { self.offend(now, hits, rule) }
     }
 
     /// Packets of full weight so far, where each of them counts.
@@ -170,16 +187,25 @@ impl Record {
     }
 
     /// Remembers a contact; so many count since `oldest`, and weigh so much.
-    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32, effect: Effect) -> Counted {
-        let (mark, left_out) = match effect {
-            Effect::Blocked => (0, REPORTED),
-            Effect::Reported => (REPORTED, 0),
+    fn count(&mut self, fingerprint: u32, second: u32, oldest: u32, effect: Effect) -> (Counted, Novelty) {
+        let mark = match effect {
+            Effect::Blocked => 0,
+            Effect::Reported => REPORTED,
         };
         let novelty = self.remember(fingerprint | mark, second, oldest);
+        (self.tally(oldest, effect), novelty)
+    }
+
+    /// So many contacts count since `oldest`, and weigh so much.
+    fn tally(&self, oldest: u32, effect: Effect) -> Counted {
+        let left_out = match effect {
+            Effect::Blocked => REPORTED,
+            Effect::Reported => 0,
+        };
         let counts = |contact: &&Remembered| contact.second >= oldest && contact.fingerprint & left_out == 0;
         let counting = || self.contacts.iter().filter(counts);
         let weights = counting().map(|contact| contact.fingerprint & WEIGHT).sum();
-        Counted { hits: u8::try_from(counting().count()).unwrap_or(u8::MAX), weights, novelty }
+        Counted { hits: u8::try_from(counting().count()).unwrap_or(u8::MAX), weights }
     }
 
     fn offend(&mut self, now: Moment, hits: u8, rule: &Threshold) -> Standing {
@@ -244,7 +270,11 @@ impl Record {
 struct Counted {
     hits: u8,
     weights: u32,
-    novelty: Novelty,
+}
+
+/// The second before which a contact does not count any more.
+fn oldest(now: Moment, rule: &Threshold) -> u32 {
+    seconds(now).saturating_sub(u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX))
 }
 
 /// Microseconds, plus one so that 0 can mean never; the end of time after half a million years.

@@ -377,3 +377,35 @@ fn many_threads_count_as_one() {
     });
     assert_eq!(offences, 1, "28 contacts, 7 make an offender, and then it is blocked");
 }
+
+#[test]
+fn who_is_convicted_is_blocked_for_what_counts_and_once() {
+    let table = ScanTable::new(1024, SEEDS);
+    let asked = |second, to| table.observe(at(second), source(1), (&port(to), Weight::Unserved), &RULE);
+    assert_eq!(table.convict(at(0), source(1), &RULE), None, "a stranger");
+    assert_eq!(asked(0, 1), Standing::Watched(1, Novelty::First));
+    assert_eq!(asked(1, 2), Standing::Watched(2, Novelty::First));
+    assert_eq!(table.convict(at(700), source(1), &RULE), None, "the window has passed");
+    assert_eq!(asked(701, 2), Standing::Watched(1, Novelty::First));
+    let offends = Standing::Offender { hits: 1, repeat: 1, until: at(762) };
+    assert_eq!(table.convict(at(702), source(1), &RULE), Some(offends));
+    assert_eq!(table.convict(at(703), source(1), &RULE), Some(Standing::Blocked(at(762))));
+    assert_eq!(table.convict(at(763), source(1), &RULE), None, "the block answered for it");
+    table.forget(source(1));
+    assert_eq!(table.convict(at(764), source(1), &RULE), None, "an operator let it go");
+}
+
+#[test]
+fn a_network_is_convicted_again_for_longer_each_time() {
+    let table = ScanTable::new(1024, SEEDS);
+    let network: Source = "2001:db8::/56".parse().unwrap();
+    let convict = |second| table.convict_network(at(second), network, 4, &GROWING).unwrap();
+    let Standing::Offender { hits: 4, repeat: 1, until } = convict(0) else {
+        panic!("it is blocked for the first time")
+    };
+    assert_eq!(convict(1), Standing::Blocked(until));
+    let again = until.since_start().as_secs() + 1;
+    let Standing::Offender { hits: 4, repeat: 2, until } = convict(again) else { panic!("and for the second time") };
+    assert!(until.since(at(again)) > GROWING.block.first);
+    assert_eq!(table.blocked(at(again)), [(network, until)]);
+}

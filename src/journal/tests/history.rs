@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::event::Wall;
+use crate::event::{Distributed, Wall};
 
 #[test]
 fn every_event_is_told_once_in_either_order_however_many_have_the_same_time() {
@@ -26,6 +26,26 @@ fn every_event_is_told_once_in_either_order_however_many_have_the_same_time() {
         })
         .unwrap();
     assert_eq!(seen, 300);
+}
+
+#[test]
+fn a_shared_scan_is_found_by_each_source_that_it_names() {
+    let folder = Folder::new();
+    let mut journal = folder.open();
+    let among = ["192.0.2.1", "2001:db8:a::/64"].map(|text| text.parse().unwrap()).to_vec();
+    let (destination, first, last) = ([203, 0, 113, 2].into(), at(1), at(2));
+    let scan = Distributed { destination, sources: 20, places: 30, first, last, among };
+    let scan = Event { at: at(3), what: What::Distributed(scan) };
+    journal.append(&[blocked(1, "192.0.2.1", 600, 1), scan, blocked(5, "203.0.113.2", 600, 1)]).unwrap();
+    let reader = folder.reader();
+    let about = |text: &str| {
+        let filter = Filter { source: Some(text.parse().unwrap()), ..Filter::default() };
+        told(&reader, &filter).iter().map(|event| event.at.since(at(0)).as_secs()).collect::<Vec<_>>()
+    };
+    assert_eq!(about("192.0.2.1/32"), [3, 1]);
+    assert_eq!(about("2001:db8:a::7/128"), [3]);
+    assert_eq!(about("192.0.2.2/32"), [0; 0]);
+    assert_eq!(about("203.0.113.2/32"), [5], "it scans nobody");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn numbers_of(table: String) -> Arc<Source> {
         queues: vec![],
         blocked: 7,
         banned: 0,
+        distributed: 0,
         watched: 0,
         sources: 0,
         max_sources: 0,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use nftrap::config::Count;
+use nftrap::config::{Count, Distributed};
 use nftrap::detect::prefixes::Prefixes;
 use nftrap::detect::probe::{Contact, Protocol, Weight};
 use nftrap::detect::source::{Source, Surroundings};
@@ -69,6 +69,8 @@ impl Play {
             unserved_from: Moment::from_start(feed.span()),
             udp: feed.one_of([Effect::Blocked, Effect::Reported]),
             proven: threshold.block,
+            distributed: Distributed::Report,
+            widen6: false,
             allow,
         };
         let around = Surroundings { ipv6_prefix: feed.one_of([64, 48, 128]), on_link: Vec::new(), exempt };
