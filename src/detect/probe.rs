@@ -2,12 +2,10 @@
 //! and weighed, and those that an honest host may send are let go even so.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::source::Source;
 use crate::packet::{Packet, TcpFlags, Transport};
 
 /// One contact that only a scanner makes.
@@ -22,7 +20,7 @@ pub struct Probe {
 }
 
 /// A place that somebody asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contact {
     /// The address.
     pub destination: IpAddr,
@@ -30,15 +28,6 @@ pub struct Contact {
     pub protocol: Protocol,
     /// The port; 0 where it cannot be read.
     pub port: u16,
-}
-
-/// The address as a source's is hashed: see there.
-impl Hash for Contact {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Source::host(self.destination).hash(state);
-        self.protocol.hash(state);
-        state.write_u16(self.port);
-    }
 }
 
 /// A transport protocol.

@@ -3,6 +3,7 @@
 //! Timeouts are the defaults of Linux (`nf_conntrack_proto_tcp.c`, `nf_conntrack_proto_udp.c`). **Who is forgotten first:** the
 //! flows that were silent longest; a late packet of one then looks as it does to a host whose conntrack was full.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -10,7 +11,6 @@ use ahash::RandomState;
 use super::recent::Recent;
 use super::seen::Seen;
 use crate::detect::probe::{Contact, Protocol};
-use crate::detect::source::Source;
 use crate::packet::TcpFlags;
 use crate::time::Moment;
 
@@ -46,8 +46,8 @@ pub enum State {
 /// Both ends, the lower one first, so that both directions find the same flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    low: (Source, u16),
-    high: (Source, u16),
+    low: (IpAddr, u16),
+    high: (IpAddr, u16),
     protocol: Protocol,
 }
 
@@ -149,8 +149,7 @@ impl Flow {
 
 impl Key {
     fn of(origin: Contact, target: Contact) -> (Self, bool) {
-        let end = |place: Contact| (Source::host(place.destination), place.port);
-        let (from, to) = (end(origin), end(target));
+        let (from, to) = ((origin.destination, origin.port), (target.destination, target.port));
         let from_low = from <= to;
         let (low, high) = if from_low { (from, to) } else { (to, from) };
         (Self { low, high, protocol: origin.protocol }, from_low)

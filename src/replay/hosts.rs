@@ -8,7 +8,6 @@ use super::checksum::Checksum;
 use super::recent::Recent;
 use super::seen::Seen;
 use super::sketch::Sketch;
-use crate::detect::source::Source;
 
 /// Hosts that are told apart; a forgotten one looks as if it neither spoke nor heard.
 pub const MAX_HOSTS: usize = 7 << 17;
@@ -18,7 +17,7 @@ const SWEEP: u32 = 32;
 /// All hosts.
 #[derive(Debug)]
 pub struct Hosts {
-    hosts: Recent<Source, Host>,
+    hosts: Recent<IpAddr, Host>,
 }
 
 /// What is known of one.
@@ -46,12 +45,12 @@ impl Hosts {
     /// Learns from one packet.
     pub fn learn(&mut self, seen: &Seen) {
         let (source, destination) = (seen.packet.source, seen.packet.destination);
-        let host = self.hosts.entry(Source::host(source), Host::default);
+        let host = self.hosts.entry(source, Host::default);
         host.speaks = true;
         host.sums_up |= seen.checksum == Checksum::Right;
         host.meet(destination);
         if seen.is_for_one() {
-            let host = self.hosts.entry(Source::host(destination), Host::default);
+            let host = self.hosts.entry(destination, Host::default);
             host.hears = true;
             host.meet(source);
         }
@@ -60,7 +59,7 @@ impl Hosts {
     /// What is known of `address`.
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Host {
-        self.hosts.peek(&Source::host(address)).copied().unwrap_or_default()
+        self.hosts.peek(&address).copied().unwrap_or_default()
     }
 
     /// Whether `source` asked dozens of hosts, and nobody was heard to answer.
@@ -72,7 +71,7 @@ impl Hosts {
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (IpAddr, Host)> {
-        self.hosts.iter().map(|(address, host)| (address.address(), *host))
+        self.hosts.iter().map(|(address, host)| (*address, *host))
     }
 
     /// So many were forgotten for lack of room.

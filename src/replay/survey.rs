@@ -29,7 +29,6 @@ use super::recent::Recent;
 use super::seen::{Payload, Seen};
 use super::sketch::Sketch;
 use crate::detect::probe::{Contact, Protocol};
-use crate::detect::source::Source;
 use crate::packet::{TcpFlags, Transport};
 
 /// Places whose answers are remembered: an entry takes some 30 bytes. A forgotten place looks unserved.
@@ -52,7 +51,7 @@ pub struct Survey {
     pub hosts: Hosts,
     places: Recent<Contact, Answer>,
     /// Which ports one host asks another for.
-    pairs: Recent<(Source, Source), Sketch>,
+    pairs: Recent<(IpAddr, IpAddr), Sketch>,
     /// Who asked whom for a file: a TFTP server answers from another port (RFC 1350 §4).
     transfers: Recent<(Contact, IpAddr), ()>,
 }
@@ -134,7 +133,7 @@ impl Survey {
     }
 
     fn count(&mut self, seen: &Seen, port: u16) {
-        self.pairs.entry(pair(seen.packet.source, seen.packet.destination), Sketch::default).add_port(port);
+        self.pairs.entry((seen.packet.source, seen.packet.destination), Sketch::default).add_port(port);
     }
 
     /// Whether `seen`, which is part of no flow, asks for a place that nobody serves, as far as can be told.
@@ -172,7 +171,7 @@ impl Survey {
     /// About so many different ports of `destination` did `source` ask for, over TCP and UDP.
     #[must_use]
     pub fn breadth(&self, source: IpAddr, destination: IpAddr) -> u32 {
-        self.pairs.peek(&pair(source, destination)).map_or(0, |ports| ports.count())
+        self.pairs.peek(&(source, destination)).map_or(0, |ports| ports.count())
     }
 
     /// So much was forgotten for lack of room.
@@ -180,10 +179,6 @@ impl Survey {
     pub const fn forgotten(&self) -> u64 {
         self.places.forgotten().saturating_add(self.hosts.forgotten()).saturating_add(self.pairs.forgotten())
     }
-}
-
-fn pair(source: IpAddr, destination: IpAddr) -> (Source, Source) {
-    (Source::host(source), Source::host(destination))
 }
 
 #[cfg(test)]
