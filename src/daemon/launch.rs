@@ -68,8 +68,7 @@ impl Daemon {
         let guard = Guard::open(&config.table).map_err(DaemonError::Netlink)?;
         let config_report = config.report.clone();
         let books = Books::new(config, path.map(Path::to_owned), wall(), allowed, memory.bans);
-        books.health().room = opened.room;
-        books.health().no_decoys = no_decoys;
+        (books.health().room, books.health().no_decoys) = (opened.room, no_decoys);
         let (chronicle, chronicler) =
             Chronicle::start(&config_report, log, &whole.table).map_err(DaemonError::Start)?;
         let (books, audience) = (Arc::new(books), Arc::new(Audience::new(desk, chronicle, ledger)));

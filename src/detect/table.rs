@@ -230,7 +230,7 @@ impl ScanTable {
     /// `now`: an operator let it go, or it was forgotten.
     #[must_use]
     pub fn convict(&self, now: Moment, source: Source, rule: &Threshold) -> Option<Standing> {
-        self.with_bucket(source, |bucket| bucket.find(source)?.convict(now, rule))?
+        self.with_bucket(source, |bucket, key| bucket.find(key, |record| record.convict(now, rule)))??
     }
 
     /// Takes so many blocks in `network` for enough, and says what that makes of it.
