@@ -61,7 +61,7 @@ fn started_by_root_it_becomes_its_user_in_every_thread_and_guards() {
             assert_eq!(entry(&status, set), [rights], "{set}: {status}");
         }
         assert_eq!(entry(&status, "CapBnd"), [ITS_RIGHTS], "{status}");
-        if ["worker0", "worker1", "proof", "decoy"].contains(&entry(&status, "Name")[0]) {
+        if ["worker0", "worker1", "worker2", "proof", "decoy"].contains(&entry(&status, "Name")[0]) {
             assert_eq!((entry(&status, "CapInh"), entry(&status, "CapAmb")), (vec![NONE], vec![NONE]), "{status}");
         }
     }
@@ -72,7 +72,7 @@ fn started_by_root_it_becomes_its_user_in_every_thread_and_guards() {
     let says = |command: &str| desk.host.feed(nftrap_where(&users, "/etc/passwd").args(command.split(' ')), "");
     let (done, status) = says("status");
     assert!(done && status.contains("rights    user nftrap; files"), "{status}");
-    assert!(status.contains("4 threads held to short lists of calls"), "{status}");
+    assert!(status.contains("5 threads held to short lists of calls"), "{status}");
     desk.file.write(&format!("{AS_NFTRAP}[detect]\nthreshold = 2\n"));
     let (done, said) = says("reload");
     assert!(done, "{said}");
@@ -142,7 +142,7 @@ fn with_commands_only_threads_are_held_and_without_a_cage_nobody() {
     let daemon = desk.start();
     let status = desk.done("status");
     assert!(
-        status.contains("not held: programs of [command] would be held to what nftrap needs; 2 threads"),
+        status.contains("not held: programs of [command] would be held to what nftrap needs; 3 threads"),
         "{status}"
     );
     drop(daemon);

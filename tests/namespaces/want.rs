@@ -15,7 +15,7 @@ use crate::lab::strain::{Holdings, launch_by_shell};
 /// As many sources as the config allows.
 const MOST_SOURCES: &str = "[detect]\nmax_sources = 16777216\n";
 const TOO_LITTLE: &str =
-    "there is no memory for 16777216 sources: 1664 MiB are needed; lower `max_sources` in section [detect]";
+    "there is no memory for 16777216 sources: 1792 MiB are needed; lower `max_sources` in section [detect]";
 
 /// A scanner that nobody knows yet is shut out.
 fn guards(lab: &Lab, daemon: &Daemon<'_>, scanner: u8) {
