@@ -314,7 +314,7 @@ impl Daemon {
             OnExit::Remove => match nft::remove(&config)? {
                 Removed::Wholly => info!("stopped; blocks are lifted"),
                 Removed::Emptied => {
-                    info!("stopped; blocks are lifted, and our table stays, idle: other queues are in use");
+                    info!("stopped; blocks are lifted, and our table stays, idle: packets may wait in other queues");
                 }
             },
         }

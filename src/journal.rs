@@ -30,7 +30,7 @@ mod tidy;
 use age::Age;
 pub use counts::{By, Top};
 pub use error::JournalError;
-pub(crate) use kept::read_ours;
+pub(crate) use kept::{read_operators, read_ours};
 pub use place::hand_over;
 use place::{Identity, Lock};
 pub use reader::{Filter, Reader, Sequence, Told};

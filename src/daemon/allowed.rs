@@ -12,7 +12,7 @@ use log::warn;
 use crate::control::server::Refusal;
 use crate::detect::prefixes::Prefixes;
 use crate::event::plain;
-use crate::journal::{read_ours, replace_ours};
+use crate::journal::{read_operators, replace_ours};
 
 /// More belong into the config.
 const MAX_ENTRIES: usize = 4096;
@@ -39,10 +39,18 @@ pub(super) struct Allowed {
 }
 
 impl Allowed {
-    /// What `file` has; nothing, if it is not there. A line that is no address is said and passed over: to guard nobody would be worse.
+    /// What `file` has; nothing, if it is not there. A line that is no address is said and passed over, and so is a file that may be
+    /// anybody's: to guard nobody would be worse.
     pub(super) fn load(file: Option<PathBuf>) -> io::Result<Self> {
         let Some(path) = &file else { return Ok(Self::default()) };
-        let (entries, bad) = parse(&read(path)?);
+        let text = read(path).or_else(|error| {
+            if error.kind() != io::ErrorKind::InvalidData {
+                return Err(error);
+            }
+            warn!(error:%, file:% = path.display(); "nobody is allowed by a list that is not ours to trust");
+            Ok(String::new())
+        })?;
+        let (entries, bad) = parse(&text);
         for number in bad {
             warn!(file:% = path.display(), line = number; "neither an address nor a prefix: nobody is allowed by this line");
         }
@@ -190,7 +198,7 @@ fn read_all(file: &Path) -> Result<(String, Vec<Entry>), Refusal> {
 
 fn read(file: &Path) -> io::Result<String> {
     // A letter of another encoding, in a reason, keeps nobody from being allowed.
-    match read_ours(file, MAX_FILE) {
+    match read_operators(file, MAX_FILE) {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(String::new()), // the journal says so
         read => read.map(|text| String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()),
     }

@@ -11,6 +11,7 @@ use crate::config::{self, Config, RunAs};
 use crate::journal::hand_over;
 use crate::kernel::cage::{self, Held, Hold, Role};
 use crate::kernel::process;
+use crate::kernel::queue;
 use crate::kernel::rights::{self, Account, RightsError, Use};
 use crate::report::logger::with_causes;
 
@@ -56,6 +57,7 @@ pub struct Kept {
 /// Does what [rights] says; `programs` are the folders in which nft is looked for, and `path` is where `config` was read.
 pub fn close(config: &Config, path: Option<&Path>, programs: Vec<PathBuf>) -> Result<Kept, CageError> {
     process::remember_start();
+    queue::keep(); // as long as we may read it
     let mut kept = Kept::default();
     let wanted = wanted(config, path);
     match config.rights.user {

@@ -76,7 +76,7 @@ impl Daemon {
         let files = open_files(&config_report, &audience, &books);
         let mut counters: Vec<_> = opened.workers.iter().map(Worker::counters).collect();
         let (abreast, asked) = bounded(1);
-        let (wide, copies) = Wide::new(opened.wide, Arc::clone(&audience), random_seeds());
+        let (wide, copies) = Wide::new(opened.wide, Arc::clone(&audience), &whole.table, random_seeds());
         let writer = Writer::new(facts, asked, shared.clock, Arc::clone(&audience), copies);
         let writer = spawn("writer", move || writer.run())?;
         let mut workers = start_workers(opened.workers, whole.rights.cage)?;

@@ -18,6 +18,7 @@ use crate::detect::table::Seeds;
 use crate::detect::widen::Widener;
 use crate::detect::{Offence, Sighting};
 use crate::event::{self, What};
+use crate::kernel::dump;
 use crate::kernel::queue::Verdict;
 use crate::report::counters::{Counters, count};
 use crate::report::fact::{Fact, Happened};
@@ -41,6 +42,8 @@ pub(super) struct Wide {
     facts: Receiver<Fact>,
     crowds: Crowds,
     widener: Widener,
+    /// Our nftables table.
+    table: String,
 }
 
 impl Copies {
@@ -54,11 +57,12 @@ impl Copies {
 
 impl Wide {
     /// With the other end of its channel.
-    pub(super) fn new(judge: Judge, audience: Arc<Audience>, seeds: Seeds) -> (Self, Copies) {
+    pub(super) fn new(judge: Judge, audience: Arc<Audience>, table: &str, seeds: Seeds) -> (Self, Copies) {
         let (sender, facts) = bounded(PENDING);
         let copies = Copies { facts: sender, counters: Arc::clone(&judge.counters) };
         let crowds = Crowds::new(judge.shared.clock.now(), seeds);
-        (Self { judge, audience, facts, crowds, widener: Widener::new(seeds) }, copies)
+        let (widener, table) = (Widener::new(seeds), table.to_owned());
+        (Self { judge, audience, facts, crowds, widener, table }, copies)
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -148,8 +152,11 @@ impl Wide {
         self.audience.tell(What::Distributed(told));
     }
 
-    /// Whoever was let go meanwhile is spared.
+    /// Whoever was let go meanwhile is spared, and so is a guest: a crowd may be forged to cut off a client at work.
     fn convict(&mut self, member: Sighting) {
+        if dump::is_guest(&self.table, &member.source).unwrap_or(false) {
+            return;
+        }
         let Judge { policy, shared, .. } = &self.judge;
         let now = shared.clock.now();
         let decision = policy.rules.judge_member(&shared.table, now, member, &policy.surroundings);

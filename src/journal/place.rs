@@ -19,6 +19,7 @@ use crate::event::Wall;
 const FOLDER_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 const OTHERS_WRITE: u32 = 0o022;
+const ANYBODY_WRITES: u32 = 0o002;
 /// Whom the packaged daemon runs as; it has few rights, but to be trusted with its own journal is among them.
 const SERVICE: &str = "nftrap";
 const ROOT: u32 = 0;
@@ -89,6 +90,14 @@ pub fn hand_over(file: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
 /// Why what is `found` may be another's words, if it may: those of who may write there but root, we and the service.
 pub(super) fn not_ours_alone(found: &Metadata) -> Option<String> {
     if found.mode() & OTHERS_WRITE != 0 {
+        return Some("others may write there".to_owned());
+    }
+    stranger(found).map(|owner| format!("it belongs to {owner}"))
+}
+
+/// The same where a group may have been trusted with it.
+pub(super) fn anybodys(found: &Metadata) -> Option<String> {
+    if found.mode() & ANYBODY_WRITES != 0 {
         return Some("others may write there".to_owned());
     }
     stranger(found).map(|owner| format!("it belongs to {owner}"))

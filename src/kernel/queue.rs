@@ -14,7 +14,7 @@ mod socket;
 mod wire;
 
 use batch::Batch;
-pub use list::{QueueState, nobody_listens, owner, states};
+pub use list::{QueueState, keep, nobody_listens, owner, states};
 use plain::Plain;
 
 use crate::config::{QueueFull, Reader};

@@ -79,17 +79,23 @@ fn names(daemon: &Daemon<'_>, file: &str, problem: &str) {
 }
 
 #[test]
-fn an_allow_list_that_is_not_ours_keeps_us_from_starting_and_nothing_is_changed() {
-    let Some(lab) = Lab::on_one_link() else { return };
-    for placed in ALL {
-        let (desk, file, target) = desk(&lab, placed, "allow");
-        let mut daemon = Daemon::launch_with(&lab.server, &desk.file);
-        let (status, _) = daemon.wait_for_end();
-        assert_eq!(status.code(), Some(1), "{placed:?}");
-        names(&daemon, &file.display().to_string(), placed.problem());
-        assert!(!daemon.has_table());
-        assert_eq!(fs::read_to_string(target).expect("read it"), "10.1.0.2\n");
+fn an_allow_list_that_is_not_ours_allows_nobody_and_we_guard() {
+    for placed in [Placed::Pipe, Placed::Folder, Placed::Anothers, Placed::Writable] {
+        is_said_and_costs_nothing("allow", placed, |daemon, file| names(daemon, file, placed.problem()));
     }
+}
+
+#[test]
+fn an_allow_list_that_operators_keep_elsewhere_or_share_with_a_group_is_theirs() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let (desk, file, target) = desk(&lab, Placed::Link, "allow");
+    fs::set_permissions(&target, Permissions::from_mode(0o660)).expect("let a group write");
+    let daemon = desk.start();
+    assert!(desk.done("allow list").contains("10.1.0.2"), "{}", file.display());
+    lab.probe(routed(2), SERVER, 111);
+    lab.probe(routed(3), SERVER, 111);
+    daemon.wait_for_line("blocked source=10.1.0.3 ");
+    assert!(!daemon.blocks("10.1.0.2"));
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! The kernel's list of queues: who listens to which, how much waits, how much found no room.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::OnceLock;
+
+/// The list, opened while we were root: whoever has it open may read on.
+static KEPT: OnceLock<File> = OnceLock::new();
 
 /// The kernel's list of queues, for root and root's group alone.
 const LIST: &str = "/proc/self/net/netfilter/nfnetlink_queue";
@@ -24,16 +29,37 @@ pub struct QueueState {
 /// The kernel's list of all queues that somebody listens to in this namespace; empty where it cannot be read.
 #[must_use]
 pub fn states() -> Vec<QueueState> {
-    read(LIST).unwrap_or_default().lines().filter_map(parse_state).collect()
+    list().unwrap_or_default().lines().filter_map(parse_state).collect()
 }
 
 /// Whether it is certain that no queue of this namespace has a listener. Without root's group it never is.
 #[must_use]
 pub fn nobody_listens() -> bool {
-    match read(LIST) {
+    match list() {
         Ok(list) => list.is_empty(),
         // Without the list there is nothing in the kernel that could queue.
         Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Keeps the list open, for the time when root's rights are given up. It is this namespace's from then on.
+pub fn keep() {
+    if let Ok(list) = File::open(LIST) {
+        KEPT.get_or_init(|| list);
+    }
+}
+
+/// As it is now.
+fn list() -> io::Result<String> {
+    let Some(kept) = KEPT.get() else { return read(LIST) };
+    let (mut text, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let at = u64::try_from(text.len()).map_err(io::Error::other)?;
+        let read = kept.read_at(&mut part, at)?;
+        if read == 0 {
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        text.extend(part.iter().take(read));
     }
 }
 
