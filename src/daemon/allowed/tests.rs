@@ -57,7 +57,7 @@ fn who_is_saved_stays_so_until_removed() {
 fn what_is_written_follows_no_link_and_a_list_kept_elsewhere_is_read() {
     let folder = folder("link");
     let (file, other) = (folder.join("nftrap.allow"), folder.join("other"));
-    fs::write(&other, "192.0.2.9\n").unwrap();
+    fs::write(&other, "192.0.2.9 # ours\n").unwrap();
     let link = |name| std::os::unix::fs::symlink(&other, folder.join(name)).unwrap();
     link(".nftrap.allow.nftrap-new");
     let mut list = Allowed { entries: Vec::new(), file: Some(file.clone()) };
@@ -68,7 +68,7 @@ fn what_is_written_follows_no_link_and_a_list_kept_elsewhere_is_read() {
     assert_eq!(Allowed::load(Some(file.clone())).unwrap().entries(), [allowed("192.0.2.9/32", true)]);
     list.add(allowed("192.0.2.2/32", true)).unwrap();
     assert!(fs::symlink_metadata(&file).unwrap().is_file());
-    assert_eq!(fs::read(&other).unwrap(), b"192.0.2.9\n");
+    assert_eq!(fs::read(&other).unwrap(), b"192.0.2.9 # ours\n");
 }
 
 #[test]
