@@ -7,8 +7,9 @@
 //!                        └─► lines, many at once ─► the file for TCP wrappers
 //! ```
 
+use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -41,6 +42,7 @@ use crate::kernel::clock::Clock;
 use actor::Thread;
 use facts::Facts;
 use invocation::Kind;
+use ledger::Row;
 use telling::Troubles;
 
 /// Offences that wait for the actor. More than this and commands do not keep up by far.
@@ -119,8 +121,43 @@ impl Policy {
 
 /// Whether an earlier daemon has left there what has to be ended.
 #[must_use]
-pub fn is_owed(ledger: &std::path::Path) -> bool {
+pub fn is_owed(ledger: &Path) -> bool {
     ledger.exists()
+}
+
+/// What an earlier daemon has left to be ended, as far as we may believe it.
+#[derive(Debug, Clone, Default)]
+pub struct Owed(Vec<Row>);
+
+impl Owed {
+    /// What `ledger` has.
+    #[must_use]
+    pub fn of(ledger: Option<&Path>) -> Self {
+        Self(ledger.map(ledger::peek).unwrap_or_default())
+    }
+
+    /// The files out of which lines have to be taken.
+    #[must_use]
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        self.0.iter().flat_map(|row| &row.lines).map(|line| line.file.clone()).collect()
+    }
+
+    /// Whether `unblock` has to be run.
+    #[must_use]
+    pub fn wants_command(&self) -> bool {
+        self.0.iter().any(|row| row.owed)
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Has it in `ledger` again.
+    pub fn keep(&self, ledger: &Path) -> io::Result<()> {
+        ledger::write(ledger, &self.0)
+    }
 }
 
 impl Actor {

@@ -240,13 +240,34 @@ pub struct Queue {
     pub length: u32,
     /// How they are read.
     pub reader: Reader,
+    /// Whether guests have one of their own; no key, but found out at the start: another program may have its number.
+    pub guests: GuestQueue,
+}
+
+/// Whether guests have a queue of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestQueue {
+    /// The last one is theirs.
+    Own,
+    /// There is none, and nobody is a guest.
+    None,
 }
 
 impl Queue {
-    /// The numbers of all, the guests' at last.
+    /// The numbers of all, the guests' at last, if they have one.
     #[must_use]
     pub const fn numbers(&self) -> RangeInclusive<u16> {
-        self.first..=self.first.saturating_add(self.count)
+        let last = self.first.saturating_add(self.count);
+        match self.guests {
+            GuestQueue::Own => self.first..=last,
+            GuestQueue::None => self.first..=last.saturating_sub(1),
+        }
+    }
+
+    /// The guests' queue, where there is such a number.
+    #[must_use]
+    pub const fn guests_number(&self) -> Option<u16> {
+        self.first.checked_add(self.count)
     }
 }
 
@@ -451,7 +472,7 @@ impl Default for Config {
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
             dark: Prefixes::default(),
-            queue: Queue { first: 3100, count: 2, length: 8192, reader: Reader::Batch },
+            queue: Queue { first: 3100, count: 2, length: 8192, reader: Reader::Batch, guests: GuestQueue::Own },
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
             rights: Rights::default(),
             control: Control { group: None },

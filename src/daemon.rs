@@ -71,7 +71,7 @@ use cage::Kept;
 use files::Files;
 use protection::Guard;
 use served::Served;
-use start::{Shared, our_queues, refuse_taken_queues, share};
+use start::{Shared, find_guests_queue, our_queues, refuse_taken_queues, share};
 
 /// How often signals and workers are looked at: a tenth of a second is soon enough for people, and rare enough for idle machines.
 const TICK: Duration = Duration::from_millis(100);
@@ -131,10 +131,11 @@ pub enum DaemonError {
 
 /// Runs until SIGTERM or SIGINT, with the rights that were `kept`; `path` is where `config` was read, and `log` the form that the log has,
 /// whatever the config says.
-pub fn run(config: Config, path: Option<&Path>, log: LogFormat, kept: Kept) -> Result<(), DaemonError> {
+pub fn run(mut config: Config, path: Option<&Path>, log: LogFormat, kept: Kept) -> Result<(), DaemonError> {
     kept.tell();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map_err(DaemonError::Start)?;
     let mut instance = claim(&config.table)?;
+    find_guests_queue(&mut config);
     refuse_taken_queues(&config)?;
     let mut daemon = Daemon::start(config, path, log)?;
     daemon.books.health().kept = kept;

@@ -36,6 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let status = status(&config.table);
     let facts = Facts {
         queue_numbers: status.as_ref().map(|status| status.queue_numbers),
+        guests_apart: status.as_ref().map(|status| status.guests_apart),
         untold: status.as_ref().map(|status| status.untold.clone()).unwrap_or_default(),
         journal_problem: status.and_then(|status| status.journal?.problem),
         ..facts::collect(&config)

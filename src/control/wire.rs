@@ -141,8 +141,11 @@ pub struct Status {
     pub verdict_us: Quantiles,
     /// From receipt to the block in the kernel, in microseconds.
     pub block_us: Quantiles,
-    /// The first queue's number, and how many there are.
+    /// The first queue's number, and how many there are for strangers.
     pub queue_numbers: (u16, u16),
+    /// Whether guests have the one after these.
+    #[serde(default)]
+    pub guests_apart: bool,
     /// Each queue; none, where the daemon may not see them: the kernel shows them to root alone.
     pub queues: Vec<Queue>,
     /// Sources blocked now, as far as the scan table remembers them.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use log::{info, warn};
 
-use crate::config::{self, Config, RunAs};
-use crate::journal::hand_over;
+use crate::act::Owed;
+use crate::config::{self, Config, JournalFile, RunAs};
+use crate::journal::{Taken, hand_over, take_back};
 use crate::kernel::cage::{self, Held, Hold, Role};
 use crate::kernel::process;
 use crate::kernel::queue;
@@ -48,10 +49,19 @@ pub struct Kept {
     became: Option<String>,
     /// Why we stay root, where that was not asked for.
     stays: Option<String>,
+    /// What became of a state folder that was the service's, where we stay root.
+    taken: Option<Result<String, String>>,
     /// What the whole process is held to; nothing, if it is not to be.
     held: Option<Held>,
     /// Why it is not, though the config says so.
     loose: Option<&'static str>,
+}
+
+/// What we have to be able to do.
+struct Asked {
+    /// Programs of [command], now or when a block ends.
+    runs: bool,
+    wanted: Vec<Wanted>,
 }
 
 /// Does what [rights] says; `programs` are the folders in which nft is looked for, and `path` is where `config` was read.
@@ -59,27 +69,33 @@ pub fn close(config: &Config, path: Option<&Path>, programs: Vec<PathBuf>) -> Re
     process::remember_start();
     queue::keep(); // as long as we may read it
     let mut kept = Kept::default();
-    let wanted = wanted(config, path);
+    let owed = Owed::of(config.acted_file().as_deref());
+    let asked = Asked { runs: runs_programs(config) || owed.wants_command(), wanted: wanted(config, path, &owed) };
     match config.rights.user {
         RunAs::Root => {}
         RunAs::Automatic if !rights::is_root() => {}
         RunAs::Nftrap if !rights::is_root() => refuse_another()?,
-        RunAs::Automatic => match rights::account(USER).map(|account| become_user(config, &account, &wanted)) {
+        RunAs::Automatic => match rights::account(USER).map(|account| become_user(config, &account, &asked)) {
             None => {}
             Some(Ok(name)) => kept.became = Some(name),
             Some(Err(error)) => kept.stays = Some(with_causes(&error)),
         },
         RunAs::Nftrap => {
             let account = rights::account(USER).ok_or(CageError::NoUser)?;
-            kept.became = Some(become_user(config, &account, &wanted)?);
+            kept.became = Some(become_user(config, &account, &asked)?);
         }
     }
+    kept.taken = stay(config, &kept, &owed);
     match config.rights.cage {
         config::Cage::Open => {}
         config::Cage::Closed if runs_programs(config) => {
             kept.loose = Some("programs of [command] would be held to what nftrap needs");
         }
-        config::Cage::Closed => kept.held = Some(cage::close(&places::places(wanted, programs))),
+        config::Cage::Closed => {
+            // As another user we may believe what was not for root to believe.
+            let owed = Owed::of(config.acted_file().as_deref());
+            kept.held = Some(cage::close(&places::places(wanted(config, path, &owed), programs)));
+        }
     }
     Ok(kept)
 }
@@ -101,6 +117,11 @@ impl Kept {
         }
         if let Some(why) = &self.stays {
             warn!("stays root: {why}");
+        }
+        match &self.taken {
+            Some(Ok(done)) => warn!("{done}"),
+            Some(Err(problem)) => warn!("cannot make the state folder root's again: {problem}"),
+            None => {}
         }
         for (what, hold) in self.held.iter().flat_map(|held| [("files", &held.files), ("system calls", &held.calls)]) {
             if let Hold::Not(why) = hold {
@@ -156,14 +177,14 @@ fn refuse_another() -> Result<(), CageError> {
 }
 
 /// Becomes `account`, if it can do all that the config asks for.
-fn become_user(config: &Config, account: &Account, wanted: &[Wanted]) -> Result<String, CageError> {
+fn become_user(config: &Config, account: &Account, asked: &Asked) -> Result<String, CageError> {
     let mut short = Vec::new();
-    if config.rights.user == RunAs::Automatic && runs_programs(config) {
+    if config.rights.user == RunAs::Automatic && asked.runs {
         short.push("run what [command] names with root's rights".to_owned());
     }
     short.extend(places::low_port(config));
     // The state folder is ours, whoever has made it; a folder that the operator names is as it is.
-    let (state, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.is_ours_to_give);
+    let (state, others): (Vec<_>, Vec<_>) = asked.wanted.iter().partition(|wanted| wanted.is_ours_to_give);
     short.extend(refused(account, &others)?);
     refuse(&short)?;
     if let Some(journal) = config.journal_file().filter(|_| !state.is_empty()) {
@@ -173,6 +194,29 @@ fn become_user(config: &Config, account: &Account, wanted: &[Wanted]) -> Result<
     refuse(&refused(account, &state)?)?;
     account.become_for_good()?;
     Ok(account.name.clone())
+}
+
+/// Where we stay root, has the state folder root's: what root has to end one day is for root alone to write.
+fn stay(config: &Config, kept: &Kept, owed: &Owed) -> Option<Result<String, String>> {
+    if kept.became.is_some() || !rights::is_root() || config.journal.file != JournalFile::InStateFolder {
+        return None;
+    }
+    let (service, journal, ledger) = (rights::account(USER)?, config.journal_file()?, config.acted_file()?);
+    let taken = take_back(&journal, &ledger, service.numbers().0).and_then(|taken| match taken {
+        // What root left, and we gave away a moment ago: not to be lost by that.
+        Taken::SetAside(_) if !owed.is_empty() => owed.keep(&ledger).map(|()| Taken::Files),
+        other => Ok(other),
+    });
+    let folder = journal.parent().unwrap_or(&journal).display().to_string();
+    match taken {
+        Ok(Taken::Nothing) => None,
+        Ok(Taken::Files) => Some(Ok(format!("{folder} was the user {USER}'s, and is root's again"))),
+        Ok(Taken::SetAside(aside)) => Some(Ok(format!(
+            "{folder} was the user {USER}'s, and is root's again; root does not believe what that user left to be ended: it is in {}",
+            aside.display()
+        ))),
+        Err(error) => Some(Err(format!("{folder}: {error}"))),
+    }
 }
 
 fn refuse(short: &[String]) -> Result<(), CageError> {

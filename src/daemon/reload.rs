@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::{error, warn};
 use sd_notify::NotifyState;
@@ -15,7 +16,7 @@ use super::orders::{banned, refuse};
 use super::policy::{self, Policy};
 use super::status::mode_name;
 use super::{Daemon, bans::Ban};
-use crate::config::{Config, load};
+use crate::config::{Config, GuestQueue, Queue, load};
 use crate::control::server::Refusal;
 use crate::control::wire::Changed;
 use crate::detect::prefixes::Prefixes;
@@ -172,8 +173,10 @@ fn read(path: &Path) -> Result<Config, Refusal> {
 /// What is laid down when queues and files are opened stays as it was.
 fn in_force(old: &Config, mut fresh: Config) -> Config {
     fresh.table.clone_from(&old.table);
-    (fresh.queue.first, fresh.queue.count) = (old.queue.first, old.queue.count);
-    fresh.queue.reader = old.queue.reader;
+    fresh.queue = Queue { length: fresh.queue.length, ..old.queue };
+    if old.queue.guests == GuestQueue::None {
+        fresh.detect.guest = Duration::ZERO; // nobody would judge them
+    }
     fresh.decoy = old.decoy.clone();
     fresh.rights = old.rights;
     (fresh.journal, fresh.report) = (old.journal.clone(), old.report.clone());
@@ -186,6 +189,7 @@ fn waiting(old: &Config, fresh: &Config) -> Vec<String> {
         ("table", old.table != fresh.table),
         ("queue.first", old.queue.first != fresh.queue.first),
         ("queue.count", old.queue.count != fresh.queue.count),
+        ("detect.guest", old.queue.guests == GuestQueue::None && !fresh.detect.guest.is_zero()),
         ("queue.reader", old.queue.reader != fresh.queue.reader),
         ("decoy", old.decoy != fresh.decoy),
         ("rights.user", old.rights.user != fresh.rights.user),

@@ -18,7 +18,7 @@ use super::reload::tell_systemd;
 use super::status::{method_name, mode_name};
 use super::worker::Worker;
 use super::{DaemonError, blocks};
-use crate::config::{Config, Mode, Reader};
+use crate::config::{Config, GuestQueue, Mode, Reader};
 use crate::detect::source::{Source, Surroundings};
 use crate::detect::table::{NoMemory, ScanTable, Seeds};
 use crate::kernel::clock::{self, Clock};
@@ -26,6 +26,7 @@ use crate::kernel::nft;
 use crate::kernel::queue::{self, Queue, QueueError, QueueState};
 use crate::kernel::ruleset::{Decoys, Host, Method};
 use crate::report::fact::Fact;
+use crate::report::logger::with_causes;
 
 /// What the workers share.
 #[derive(Debug)]
@@ -57,6 +58,31 @@ impl Shared {
     pub(super) fn host_with(&self, around: &Surroundings) -> Host {
         Host { exempt: around.exempt.clone(), decoys: self.decoys.clone(), ..nft::host(&around.on_link) }
     }
+}
+
+/// Before anything is changed: whether guests can have a queue of their own. Without one nobody is a guest, and the host is guarded all the
+/// same: a number that was free for others yesterday is no reason to end.
+pub(super) fn find_guests_queue(config: &mut Config) {
+    let Err(why) = guests_queue(config) else { return };
+    if !config.detect.guest.is_zero() {
+        warn!(
+            "nobody is a guest: {why}; leave the number after the last queue free (`first` in section [queue]), or set `guest = \"0s\"`"
+        );
+    }
+    (config.queue.guests, config.detect.guest) = (GuestQueue::None, Duration::ZERO);
+}
+
+fn guests_queue(config: &Config) -> Result<(), String> {
+    let number = config.queue.guests_number().ok_or("there is no queue 65536")?;
+    if let Some(owner) = queue::owner(number) {
+        return Err(QueueError::InUse { number, owner }.to_string());
+    }
+    // Whoever may not see the kernel's list has to try. It is closed at once: nothing is sent there yet.
+    if queue::states().is_empty() {
+        Queue::open(number, config.queue.length, config.fail_mode().queue_full, config.queue.reader)
+            .map_err(|error| with_causes(&error))?;
+    }
+    Ok(())
 }
 
 /// Before anything is changed: a queue that somebody else listens to.
@@ -129,8 +155,8 @@ pub(super) fn open_workers(
     };
     let mut workers = Vec::new();
     for number in config.queue.numbers() {
-        let acquaintance =
-            if number == *config.queue.numbers().end() { Acquaintance::Guest } else { Acquaintance::Stranger };
+        let theirs = config.queue.guests == GuestQueue::Own && config.queue.guests_number() == Some(number);
+        let acquaintance = if theirs { Acquaintance::Guest } else { Acquaintance::Stranger };
         workers.push(Worker::new(open_queue(number, config)?, judge_of(acquaintance)?));
     }
     let mut judge = (!config.decoy.is_none()).then(|| judge_of(Acquaintance::Stranger)).transpose()?;

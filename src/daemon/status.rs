@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::start::our_queues;
-use crate::config::Mode;
+use crate::config::{GuestQueue, Mode};
 use crate::control::wire::{JournalStatus, Quantiles, Queue, Status};
 use crate::kernel::process;
 use crate::kernel::queue::QueueState;
@@ -39,6 +39,7 @@ pub(super) fn status(answers: &Answers) -> Status {
         verdict_us: quantiles(&times(|counters| &counters.verdict_time)),
         block_us: quantiles(&times(|counters| &counters.block_time)),
         queue_numbers: (config.queue.first, config.queue.count),
+        guests_apart: config.queue.guests == GuestQueue::Own,
         queues: our_queues(&config).into_iter().map(shown).collect(),
         blocked: census.blocked,
         banned: count(books.bans().in_force(shared.clock.steady()).count()),

@@ -51,6 +51,8 @@ pub struct Facts {
     pub folder: Folder,
     /// The first number and the count of the queues that the daemon says it has.
     pub queue_numbers: Option<(u16, u16)>,
+    /// Whether guests have the one after these; nothing where no daemon says so.
+    pub guests_apart: Option<bool>,
     /// Whether the system knows the group that may ask; nothing where none is named, or that cannot be told.
     pub group_known: Option<bool>,
     /// What the daemon that runs says it cannot tell others of, though its config wants that.

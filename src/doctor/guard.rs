@@ -3,7 +3,7 @@
 use super::facts::{Claim, Facts, Listener, Started, Unseen};
 use super::ruleset::{Ruleset, Statement};
 use super::{BE_ROOT, Check, State, few, without_ruleset};
-use crate::config::{Config, Mode, NoDaemon};
+use crate::config::{Config, GuestQueue, Mode, NoDaemon};
 
 /// Whoever has these sets in a table of our name is us.
 const OUR_SETS: [&str; 2] = ["block4", "block6"];
@@ -65,7 +65,7 @@ fn state(ruleset: &Ruleset, config: &Config) -> Table {
         let mut rules = ruleset.rules.iter().filter(|rule| ours(&rule.family, &rule.table) && rule.chain == chain);
         rules.any(|rule| rule.does(Statement::Queue) || rule.does(Statement::Compatible))
     };
-    if (0..=config.queue.count).all(queues) { Table::Armed } else { Table::Disarmed }
+    if (0..).zip(config.queue.numbers()).all(|(i, _)| queues(i)) { Table::Armed } else { Table::Disarmed }
 }
 
 /// Whether our table is whole, and sends packets to somebody.
@@ -119,6 +119,9 @@ pub(super) fn in_force(facts: &Facts, config: &Config) -> Config {
     let mut running = config.clone();
     if let Some((first, count)) = facts.queue_numbers {
         (running.queue.first, running.queue.count) = (first, count);
+    }
+    if facts.guests_apart == Some(false) {
+        running.queue.guests = GuestQueue::None;
     }
     running
 }

@@ -56,6 +56,7 @@ pub fn collect(config: &Config) -> Facts {
         group_known: config.control.group.as_deref().and_then(knows_group),
         // The daemon says these, to who asks it.
         queue_numbers: None,
+        guests_apart: None,
         untold: Vec::new(),
         journal_problem: None,
     }

@@ -1,14 +1,16 @@
 //! The daemon that root starts by hand: whom it becomes, what it is held to, and that it guards all the same.
 
 use std::fs;
-use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::lab::daemon::{ConfigFile, Daemon, nftrap_where};
+use crate::lab::daemon::{ConfigFile, Daemon, binary, nftrap_where};
 use crate::lab::desk::Desk;
 use crate::lab::hosts::{Lab, SERVER, routed, server};
+use crate::lab::patience::wait_until;
 use crate::lab::wire::Answer;
 
 /// The user `nftrap` of these hosts.
@@ -151,4 +153,68 @@ fn with_commands_only_threads_are_held_and_without_a_cage_nobody() {
     let status = desk.done("status");
     assert!(status.contains("not held: cage = false; 0 threads"), "{status}");
     assert!(daemon.thread_statuses().iter().all(|status| entry(status, "Seccomp") == ["0"]));
+}
+
+/// The daemon of a host whose users are those of this file, and whose own state folder is in that folder.
+fn launch_with_state<'lab>(desk: &Desk<'lab>, users: &Path, state: &Path) -> Daemon<'lab> {
+    let mut command = Command::new("unshare");
+    let binds = "mount --bind \"$1\" /etc/passwd; mount --bind \"$2\" /var/lib; shift 2; exec \"$@\"";
+    command.args(["--mount", "sh", "-ec", binds, "sh"]).arg(users).arg(state).arg(binary());
+    Daemon::launch_by(command, desk.host, &desk.file)
+}
+
+#[test]
+fn lines_that_root_wrote_go_though_the_config_names_their_file_no_more() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let (users, elsewhere) = (users(&desk, true), ConfigFile::new(""));
+    let state = desk.file.path().with_file_name("lib");
+    fs::create_dir(&state).expect("make a folder");
+    let deny = elsewhere.path().with_file_name("hosts.deny");
+    fs::write(&deny, "theirs\n").expect("make the file");
+    let is = |text: &str| fs::read_to_string(&deny).is_ok_and(|now| now == text);
+    desk.file.write(&format!("[journal]\n[hosts_deny]\nline = \"ALL: $TARGET$\"\nfile = \"{}\"\n", deny.display()));
+    let mut daemon = launch_with_state(&desk, &users, &state);
+    daemon.wait_for_line("stays root: ");
+    daemon.wait_for_line("ready");
+    lab.probe(routed(2), SERVER, 111);
+    wait_until("its line is there", || is("theirs\nALL: 10.1.0.2\n"));
+    assert!(daemon.end(Signal::TERM).0.success());
+    drop(daemon);
+    desk.file.write("[journal]\n");
+    let mut daemon = launch_with_state(&desk, &users, &state);
+    let folder = elsewhere.path().parent().expect("its folder").display().to_string();
+    daemon.wait_for_line(&format!("stays root: as the user `nftrap` it could not make files in {folder}"));
+    daemon.wait_for_line("ready");
+    desk.done("unblock 10.1.0.2");
+    wait_until("its line is gone", || is("theirs\n"));
+    assert!(daemon.end(Signal::TERM).0.success());
+}
+
+#[test]
+fn what_its_user_left_in_the_state_folder_is_roots_again_where_it_stays_root() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "[journal]\n");
+    let (users, state) = (users(&desk, true), desk.file.path().with_file_name("lib"));
+    fs::create_dir(&state).expect("make a folder");
+    let own = state.join("nftrap");
+    let owner = |name: &str| fs::metadata(own.join(name)).map(|found| found.uid()).ok();
+    // It reads its config as that user, who may look into the folder.
+    let mut daemon = launch_with_state(&desk, &users, &state);
+    daemon.wait_for_line("root's rights are given up");
+    daemon.wait_for_line("ready");
+    assert!(daemon.end(Signal::TERM).0.success());
+    drop(daemon);
+    assert_eq!((owner(""), owner("nftrap.db")), (Some(USER), Some(USER)));
+    fs::write(own.join("nftrap.acted"), "{}\n").expect("write a ledger");
+    let commands = "[journal]\n[command]\nblock = [\"/bin/true\"]\nunblock = [\"/bin/true\"]\n";
+    desk.file.write(commands);
+    let mut daemon = launch_with_state(&desk, &users, &state);
+    daemon.wait_for_line("was the user nftrap's, and is root's again; root does not believe");
+    daemon.wait_for_line("ready");
+    assert_eq!((owner(""), owner("nftrap.db")), (Some(0), Some(0)));
+    lab.probe(routed(2), SERVER, 111);
+    wait_until("the ledger is kept", || owner("nftrap.acted") == Some(0));
+    assert_eq!(daemon.lines_with("neither read nor kept"), 0);
+    assert!(daemon.end(Signal::TERM).0.success());
 }

@@ -165,3 +165,32 @@ fn a_reload_makes_guests_of_all_who_talk_or_of_nobody() {
     let blocked = daemon.wait_for_line("blocked source=10.1.0.3 ");
     assert!(blocked.contains("port=111"), "{blocked}");
 }
+
+#[test]
+fn where_another_program_has_the_guests_number_nobody_is_a_guest_and_both_guard() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let _neighbour =
+        Daemon::start(&lab.server, "table = \"second\"\nmode = \"observe\"\n[queue]\nfirst = 3101\ncount = 1\n");
+    for privileged in [true, false] {
+        let launch = if privileged { Daemon::launch } else { Daemon::launch_unprivileged };
+        let daemon = launch(&lab.server, ONE_QUEUE);
+        daemon.wait_for_line("nobody is a guest: ");
+        daemon.wait_for_line("ready");
+        let client = routed(if privileged { 2 } else { 3 });
+        visit(&lab, client, server(22));
+        lab.probe(client, SERVER, 111);
+        let blocked = daemon.wait_for_line(&format!("blocked source={client} "));
+        assert!(blocked.contains("hits=1"), "{blocked}");
+    }
+}
+
+#[test]
+fn a_queue_of_their_own_waits_for_a_restart() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let _neighbour = Daemon::start(&lab.server, "table = \"second\"\n[queue]\nfirst = 3101\ncount = 1\n");
+    let desk = Desk::at(&lab, ONE_QUEUE);
+    let daemon = desk.start();
+    daemon.wait_for_line("nobody is a guest: ");
+    assert!(desk.done("reload").contains("detect.guest"));
+    assert!(desk.says("doctor").1.contains("nftrap listens to queue 3100-3100"));
+}

@@ -19,6 +19,7 @@ fn status() -> Status {
         verdict_us: Quantiles { p50: Some(4), p99: Some(16) },
         block_us: Quantiles { p50: Some(32), p99: Some(u64::MAX) },
         queue_numbers: (3100, 2),
+        guests_apart: true,
         queues: vec![Queue { number: 3100, waiting: 0, overrun: 0, unsent: 0 }, queue_of(3101)],
         blocked: 17,
         banned: 2,

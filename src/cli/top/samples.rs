@@ -33,6 +33,7 @@ pub(super) fn status(packets: u64, blocks: u64) -> Status {
         verdict_us: Quantiles { p50: Some(12), p99: Some(85) },
         block_us: Quantiles { p50: None, p99: Some(12_345) },
         queue_numbers: (3100, 2),
+        guests_apart: true,
         queues: vec![Queue { number: 3100, waiting: 2, overrun: 0, unsent: 0 }; 2],
         blocked: 3,
         banned: 1,

@@ -57,8 +57,8 @@ fn too_many_decoys(config: &Config) -> Option<Fault> {
 
 fn queues_past_the_last(config: &Config) -> Option<Fault> {
     let queue = &config.queue;
-    let first = u16::MAX.saturating_sub(queue.count);
-    let reason = format!("{} queues from {} on, and one for guests, go past number 65535", queue.count, queue.first);
+    let first = u16::MAX.saturating_sub(queue.count.saturating_sub(1));
+    let reason = format!("{} queues from {} on go past number 65535", queue.count, queue.first);
     (queue.first > first).then(|| Fault::new(reason, format!("let the first be {first} or less")))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::act::Owed;
 use crate::config::{Config, JournalFile, MetricsAddress};
 use crate::kernel::cage::Places;
 use crate::kernel::rights::Use;
@@ -64,8 +65,8 @@ impl Wanted {
     }
 }
 
-/// The files that `config`, read from `path`, names.
-pub(super) fn wanted(config: &Config, path: Option<&Path>) -> Vec<Wanted> {
+/// The files that `config`, read from `path`, names, and those that an earlier daemon wrote to.
+pub(super) fn wanted(config: &Config, path: Option<&Path>, owed: &Owed) -> Vec<Wanted> {
     let report = &config.report;
     let is_ours_to_give = config.journal.file == JournalFile::InStateFolder;
     let named = |way| move |path: PathBuf| Wanted { path, way, is_ours_to_give: false };
@@ -75,13 +76,14 @@ pub(super) fn wanted(config: &Config, path: Option<&Path>) -> Vec<Wanted> {
         Some(MetricsAddress::Unix(path)) => Some(path.clone()),
         Some(MetricsAddress::Tcp(_)) | None => None,
     };
-    let deny = config.hosts_deny.line.is_some().then(|| config.hosts_deny.file.clone());
+    let mut deny = owed.files();
+    deny.extend(config.hosts_deny.line.is_some().then(|| config.hosts_deny.file.clone()));
     let state = [config.journal_file(), config.allow_file(), config.acted_file(), config.served_file()];
     let state = state.into_iter().flatten().map(|path| Wanted { path, way: Way::Kept, is_ours_to_give });
     read.map(named(Way::Read))
         .chain(lines.map(named(Way::Kept)))
         .chain(socket.map(named(Way::Made)))
-        .chain(deny.map(named(Way::Replaced)))
+        .chain(deny.into_iter().map(named(Way::Replaced)))
         .chain(state)
         .collect()
 }
@@ -136,7 +138,7 @@ mod tests {
         let report = Report { events: Some(folder.join("none/events.json")), ..Report::default() };
         let journal = Journal { file: JournalFile::At(folder.join("j.db")), ..Config::default().journal };
         let config = Config { journal, report, ..Config::default() };
-        let wanted = wanted(&config, Some(Path::new("/etc/passwd")));
+        let wanted = wanted(&config, Some(Path::new("/etc/passwd")), &Owed::default());
         assert!(wanted.iter().all(|wanted| !wanted.is_ours_to_give));
         assert_eq!(wanted[0].uses(), [(PathBuf::from("/etc/passwd"), Use::Read)]);
         assert_eq!(wanted[1].uses(), [(folder.clone(), Use::Fill)]);
@@ -148,8 +150,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_an_earlier_daemon_wrote_lines_into_is_replaced_whatever_the_config_names() {
+        let folder = std::env::temp_dir().canonicalize().unwrap().join(format!("nftrap-owed-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o750)).unwrap();
+        let (ledger, deny) = (folder.join("t.acted"), folder.join("hosts.deny"));
+        let row = |owed| {
+            let line = format!(r#"{{"file":"{}","text":"ALL: 192.0.2.1"}}"#, deny.display());
+            format!(r#"{{"source":"192.0.2.1","mode":"tcp","owed":{owed},"lines":[{line}]}}"#)
+        };
+        std::fs::write(&ledger, format!("{}\n{}\n", row(false), row(false))).unwrap();
+        std::fs::set_permissions(&ledger, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+        let owed = Owed::of(Some(&ledger));
+        assert!(!owed.wants_command() && !owed.is_empty());
+        let journal = Journal { file: JournalFile::Nowhere, ..Config::default().journal };
+        let wanted = wanted(&Config { journal, ..Config::default() }, None, &owed);
+        std::fs::write(&deny, "").unwrap();
+        assert_eq!(wanted.len(), 1);
+        assert_eq!(wanted[0].uses(), [(folder.clone(), Use::Fill), (deny.clone(), Use::Read)]);
+        assert!(places(wanted, Vec::new()).write.contains(&folder));
+        std::fs::write(&ledger, row(true)).unwrap();
+        assert!(Owed::of(Some(&ledger)).wants_command());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn nobodys_hosts_deny_is_touched_and_the_state_folder_is_ours_to_give() {
-        let wanted = wanted(&Config::default(), None);
+        let wanted = wanted(&Config::default(), None, &Owed::default());
         assert!(wanted.iter().all(|wanted| wanted.is_ours_to_give && wanted.path.starts_with("/var/lib/nftrap")));
     }
 }
