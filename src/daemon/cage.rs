@@ -53,6 +53,8 @@ pub struct Kept {
     taken: Option<Result<String, String>>,
     /// What the whole process is held to; nothing, if it is not to be.
     held: Option<Held>,
+    /// The folders that it may fill then.
+    folders: Vec<PathBuf>,
     /// Why it is not, though the config says so.
     loose: Option<&'static str>,
 }
@@ -94,7 +96,9 @@ pub fn close(config: &Config, path: Option<&Path>, programs: Vec<PathBuf>) -> Re
         config::Cage::Closed => {
             // As another user we may believe what was not for root to believe.
             let owed = Owed::of(config.acted_file().as_deref());
-            kept.held = Some(cage::close(&places::places(wanted(config, path, &owed), programs)));
+            let places = places::places(wanted(config, path, &owed), programs);
+            kept.held = Some(cage::close(&places));
+            kept.folders = places.write;
         }
     }
     Ok(kept)
@@ -140,6 +144,17 @@ impl Kept {
         let bound = self.held.is_some() || (self.became.is_some() && self.loose.is_none());
         let what = "programs of [command] are held to what nftrap needs, until it is restarted";
         (bound && runs_programs(config)).then(|| what.to_owned())
+    }
+
+    /// What an operator should know of a file for TCP wrappers that `config` names, where none or another was named at the start.
+    pub(super) fn cannot_reach(&self, config: &Config) -> Option<String> {
+        let wanted = places::denied(config)?;
+        let refused = !rights::we_cannot(&wanted.uses()).is_empty();
+        let places = places::places(vec![wanted], Vec::new()).write;
+        let is_beyond = |place: &PathBuf| !self.folders.iter().any(|folder| place.starts_with(folder));
+        let beyond = self.holds_files() && places.iter().any(is_beyond);
+        let file = config.hosts_deny.file.display();
+        (refused || beyond).then(|| format!("{file} of [hosts_deny] cannot be written to, until it is restarted"))
     }
 
     /// For who asks how we do: as whom we run, and what the kernel holds us to.
@@ -205,7 +220,7 @@ fn stay(config: &Config, kept: &Kept, owed: &Owed) -> Option<Result<String, Stri
     let taken = take_back(&journal, &ledger, service.numbers().0).and_then(|taken| match taken {
         // What root left, and we gave away a moment ago: not to be lost by that.
         Taken::SetAside(_) if !owed.is_empty() => owed.keep(&ledger).map(|()| Taken::Files),
-        other => Ok(other),
+        Taken::SetAside(_) | Taken::Files | Taken::Nothing => Ok(taken),
     });
     let folder = journal.parent().unwrap_or(&journal).display().to_string();
     match taken {

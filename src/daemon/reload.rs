@@ -58,7 +58,8 @@ impl Daemon {
         notes.extend(edited(&self.books.allowed(), &operators));
         let no_group = no_group(&fresh).inspect(|problem| warn!("{problem}"));
         let bound = self.books.health().kept.binds(&fresh).inspect(|problem| warn!("{problem}"));
-        notes.extend(no_group.into_iter().chain(bound));
+        let beyond = self.books.health().kept.cannot_reach(&fresh).inspect(|problem| warn!("{problem}"));
+        notes.extend(no_group.into_iter().chain(bound).chain(beyond));
         let fresh = in_force(&old, fresh);
         let allow = operators.with(&fresh.allow);
         let around = policy::surroundings(&fresh);

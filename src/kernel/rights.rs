@@ -139,6 +139,12 @@ pub fn threads_on_lists() -> usize {
     threads.filter(|thread| of(&thread.path().join("status")) > main).count()
 }
 
+/// Which of these we may not use so ourselves.
+#[must_use]
+pub fn we_cannot(wanted: &[(PathBuf, Use)]) -> Vec<(PathBuf, Use)> {
+    wanted.iter().filter(|(path, wanted)| !may(path, *wanted)).cloned().collect()
+}
+
 /// By the real user, as the kernel asks here: this thread's all are the same.
 fn may(path: &Path, wanted: Use) -> bool {
     let access_of = match wanted {

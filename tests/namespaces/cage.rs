@@ -138,6 +138,27 @@ fn a_file_outside_the_named_places_is_not_read_until_a_restart() {
 }
 
 #[test]
+fn a_file_for_tcp_wrappers_that_it_cannot_reach_is_said_at_the_reload() {
+    let Some(lab) = Lab::on_one_link() else { return };
+    let desk = Desk::at(&lab, "");
+    let _daemon = desk.start();
+    if !desk.done("status").contains("files held") {
+        return; // this kernel has no landlock
+    }
+    let elsewhere = ConfigFile::new("");
+    let reloaded = |beside: &ConfigFile| {
+        let file = beside.path().with_file_name("hosts.deny");
+        fs::write(&file, "").expect("make the file");
+        desk.file.write(&format!("[hosts_deny]\nline = \"ALL: $TARGET$\"\nfile = \"{}\"\n", file.display()));
+        desk.done("reload")
+    };
+    let near = reloaded(&desk.file);
+    assert!(!near.contains("cannot be written to"), "{near}");
+    let far = reloaded(&elsewhere);
+    assert!(far.contains("of [hosts_deny] cannot be written to, until it is restarted"), "{far}");
+}
+
+#[test]
 fn with_commands_only_threads_are_held_and_without_a_cage_nobody() {
     let Some(lab) = Lab::on_one_link() else { return };
     let desk = Desk::at(&lab, "[command]\nrun = [\"/bin/true\"]\n");

@@ -77,7 +77,7 @@ pub(super) fn wanted(config: &Config, path: Option<&Path>, owed: &Owed) -> Vec<W
         Some(MetricsAddress::Tcp(_)) | None => None,
     };
     let mut deny = owed.files();
-    deny.extend(config.hosts_deny.line.is_some().then(|| config.hosts_deny.file.clone()));
+    deny.extend(denied(config).map(|wanted| wanted.path));
     let state = [config.journal_file(), config.allow_file(), config.acted_file(), config.served_file()];
     let state = state.into_iter().flatten().map(|path| Wanted { path, way: Way::Kept, is_ours_to_give });
     read.map(named(Way::Read))
@@ -86,6 +86,12 @@ pub(super) fn wanted(config: &Config, path: Option<&Path>, owed: &Owed) -> Vec<W
         .chain(deny.into_iter().map(named(Way::Replaced)))
         .chain(state)
         .collect()
+}
+
+/// The file for TCP wrappers that `config` names, if it wants lines there.
+pub(super) fn denied(config: &Config) -> Option<Wanted> {
+    let path = config.hosts_deny.line.is_some().then(|| config.hosts_deny.file.clone())?;
+    Some(Wanted { path, way: Way::Replaced, is_ours_to_give: false })
 }
 
 /// A port for metrics that only root may have.
