@@ -72,7 +72,8 @@ fn running(status: &Status) -> Value {
 fn with_queues(mut status: Status) -> Status {
     if status.queues.is_empty() {
         let (first, count) = status.queue_numbers;
-        let ours = queue::states().into_iter().filter(|state| state.number.wrapping_sub(first) <= count);
+        let all = count.saturating_add(u16::from(status.guests_apart));
+        let ours = queue::states().into_iter().filter(|state| state.number.wrapping_sub(first) < all);
         let shown =
             ours.map(|QueueState { number, waiting, overrun, unsent, .. }| Queue { number, waiting, overrun, unsent });
         status.queues = shown.collect();

@@ -56,6 +56,11 @@ impl Blocks {
         self.kept.push(Reverse((until, source)));
     }
 
+    /// Whether one more lifts none.
+    pub(super) fn has_room(&self) -> bool {
+        self.kept.len() < self.max
+    }
+
     /// From now on at most so many; without memory for them, as many as before.
     pub(super) fn allow_for(&mut self, max: usize) {
         match self.kept.try_reserve(max.saturating_sub(self.kept.len())) {

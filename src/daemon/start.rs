@@ -162,13 +162,11 @@ pub(super) fn open_workers(
     let mut judge = (!config.decoy.is_none()).then(|| judge_of(Acquaintance::Stranger)).transpose()?;
     // Its own share is reserved when it is to block; the policy that says so may come later.
     let share = if config.blocks_together() { parts.of_judge(Acquaintance::Stranger) } else { 0 };
-    let wide = Judge::new(blocks::open(&config.table, share)?, shared, facts.clone(), Acquaintance::Stranger);
+    let mut wide = Judge::new(blocks::open(&config.table, share)?, shared, facts.clone(), Acquaintance::Stranger);
     let (blocks, room) = (complete(found.blocks, memory.blocks(config.mode)), found.room);
     let count = blocks.len();
-    // The guests' share is small: what is taken over would push out what is there.
-    let strangers = usize::from(config.queue.count);
-    let own = workers.iter_mut().take(strangers).map(Worker::blocks);
-    adopt(blocks, own.chain(judge.as_mut().map(|judge| &mut judge.blocks)).collect(), shared, memory);
+    let others = judge.iter_mut().chain([&mut wide]).map(|judge| &mut judge.blocks);
+    adopt(blocks, workers.iter_mut().map(Worker::blocks).chain(others).collect(), shared, memory);
     memory.teach(&shared.table, shared.clock.now());
     Ok(Opened { workers, judge, wide, blocks: count, room })
 }
@@ -195,7 +193,8 @@ fn complete(found: Vec<(Source, Duration)>, put: &[(Source, Duration)]) -> Vec<(
     blocks
 }
 
-/// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first.
+/// Takes over the blocks that an earlier daemon left, so that they count towards the maximum. Those that end soonest come first, and go round
+/// among those who have room, so that none is lifted while there is any.
 fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared: &Shared, memory: &Memory) {
     let (now, table) = (shared.clock.now(), &shared.table);
     blocks.sort_unstable_by_key(|(_, left)| *left);
@@ -203,7 +202,9 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared:
         table.set_blocked(now, source, left, memory.repeat(source));
         let until = table.blocked_until(now, source).unwrap_or(now);
         let count = own.len();
-        if let Some(own) = i.checked_rem(count).and_then(|i| own.get_mut(i)) {
+        let in_turn = || (0..count).filter_map(|step| i.wrapping_add(step).checked_rem(count));
+        let with_room = in_turn().find(|at| own.get(*at).is_some_and(|blocks| blocks.has_room()));
+        if let Some(own) = with_room.or(in_turn().next()).and_then(|at| own.get_mut(at)) {
             own.adopt(now, source, until, table);
         }
     }
