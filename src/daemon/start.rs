@@ -204,7 +204,7 @@ fn adopt(mut blocks: Vec<(Source, Duration)>, mut own: Vec<&mut Blocks>, shared:
         let count = own.len();
         let in_turn = || (0..count).filter_map(|step| i.wrapping_add(step).checked_rem(count));
         let with_room = in_turn().find(|at| own.get(*at).is_some_and(|blocks| blocks.has_room()));
-        if let Some(own) = with_room.or(in_turn().next()).and_then(|at| own.get_mut(at)) {
+        if let Some(own) = with_room.or_else(|| in_turn().next()).and_then(|at| own.get_mut(at)) {
             own.adopt(now, source, until, table);
         }
     }
