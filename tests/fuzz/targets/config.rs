@@ -51,7 +51,7 @@ fn keeps_its_limits(config: &Config) {
     assert!((48..=128).contains(&config.detect.ipv6_prefix));
     assert!((1..=MAX_FACTOR).contains(&config.block.factor));
     assert!((1..=MAX_QUEUES).contains(&config.queue.count));
-    assert!(config.queue.first.checked_add(config.queue.count).is_some());
+    assert!(config.queue.first.checked_add(config.queue.count - 1).is_some());
     assert!(config.block.time.as_secs() >= 1 && config.block.time.subsec_nanos() == 0);
 }
 
