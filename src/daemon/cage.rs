@@ -61,7 +61,7 @@ pub struct Kept {
 
 /// What we have to be able to do.
 struct Asked {
-    /// Programs of [command], now or when a block ends.
+    /// Programs of `[command]`, now or when a block ends.
     runs: bool,
     wanted: Vec<Wanted>,
 }
