@@ -1,6 +1,5 @@
 //! What can be set, its default and its reason. Values only: what a file says is turned into these in `config/load.rs`.
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,13 +9,17 @@ use crate::detect::prefixes::Prefixes;
 use crate::detect::probe::Protocol;
 
 mod act;
+mod detect;
 pub mod load;
 pub mod ports;
+mod queue;
 mod report;
 mod rights;
 
 pub use act::{Act, Command, Decoy, HostsDeny, MAX_UDP_DECOYS};
+pub use detect::{Count, Detect, Distributed, Sensitivity};
 pub use ports::PortSet;
+pub use queue::{GuestQueue, Queue, Reader};
 pub use report::{LogFormat, MetricsAddress, Report};
 pub use rights::{Cage, Rights, RunAs};
 
@@ -129,70 +132,6 @@ pub enum Exempt {
     AllowListOnly,
 }
 
-/// How few distinct contacts with unserved ports make an offender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sensitivity {
-    /// Five.
-    Low,
-    /// Four.
-    Medium,
-    /// Three.
-    High,
-}
-
-impl Sensitivity {
-    /// The number behind the word.
-    #[must_use]
-    pub const fn contacts(self) -> u8 {
-        match self {
-            Self::Low => 5,
-            Self::Medium => 4,
-            Self::High => 3,
-        }
-    }
-}
-
-/// What is counted of what a source sends to trigger ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Distinct places, each a destination and a port.
-    Places,
-    /// Every packet, as `PortSentry` does.
-    Packets,
-}
-
-/// When a source is an offender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Detect {
-    /// What `threshold` counts.
-    pub count: Count,
-    /// So many contacts with trigger ports within `window` make an offender; 1 to `MAX_THRESHOLD`, or to `MAX_PACKETS`.
-    pub threshold: u8,
-    /// The same for ports that nobody serves and that are no triggers.
-    pub sensitivity: Sensitivity,
-    /// How long one contact counts.
-    pub window: Duration,
-    /// So many sources are remembered at most; memory does not grow past this.
-    pub max_sources: u32,
-    /// An IPv6 source is the network of this prefix length, 48 to 128.
-    pub ipv6_prefix: u8,
-    /// So long after it sent data over a connection with a service, a source is a guest; zero for never.
-    pub guest: Duration,
-    /// What is done about scans that many sources share.
-    pub distributed: Distributed,
-}
-
-/// What is done about scans that many sources share, each with too few contacts to be an offender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Distributed {
-    /// They are told.
-    Report,
-    /// And those who took part are blocked.
-    Block,
-    /// Nobody looks for them.
-    Off,
-}
-
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
@@ -227,57 +166,6 @@ impl Block {
             Protocol::Tcp | Protocol::Sctp | Protocol::Icmp | Protocol::Number(_) | Protocol::Unknown => self.tcp,
         }
     }
-}
-
-/// How packets come to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Queue {
-    /// Queue number of the first worker; the others follow, and after them the one for guests.
-    pub first: u16,
-    /// Number of queues, and of workers, for strangers; 1 to `MAX_QUEUES`.
-    pub count: u16,
-    /// Packets that wait in one queue at most.
-    pub length: u32,
-    /// How they are read.
-    pub reader: Reader,
-    /// Whether guests have one of their own; no key, but found out at the start: another program may have its number.
-    pub guests: GuestQueue,
-}
-
-/// Whether guests have a queue of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuestQueue {
-    /// The last one is theirs.
-    Own,
-    /// There is none, and nobody is a guest.
-    None,
-}
-
-impl Queue {
-    /// The numbers of all, the guests' at last, if they have one.
-    #[must_use]
-    pub const fn numbers(&self) -> RangeInclusive<u16> {
-        let last = self.first.saturating_add(self.count);
-        match self.guests {
-            GuestQueue::Own => self.first..=last,
-            GuestQueue::None => self.first..=last.saturating_sub(1),
-        }
-    }
-
-    /// The guests' queue, where there is such a number.
-    #[must_use]
-    pub const fn guests_number(&self) -> Option<u16> {
-        self.first.checked_add(self.count)
-    }
-}
-
-/// How packets are read from a queue, and verdicts sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    /// All that wait at once.
-    Batch,
-    /// One by one.
-    Plain,
 }
 
 /// What happens to a packet when we cannot judge it.
@@ -453,16 +341,7 @@ impl Default for Config {
                 except_udp: EXCEPT_UDP.into_iter().collect(),
                 after_boot: Duration::from_secs(300),
             },
-            detect: Detect {
-                count: Count::Places,
-                threshold: 1,
-                sensitivity: Sensitivity::Medium,
-                window: Duration::from_secs(3600),
-                max_sources: 131_072,
-                ipv6_prefix: 64,
-                guest: Duration::from_secs(3600),
-                distributed: Distributed::Report,
-            },
+            detect: Detect::default(),
             block: Block::default(),
             decoy: Decoy::default(),
             command: Command::default(),
@@ -472,7 +351,7 @@ impl Default for Config {
             exempt: Exempt::Automatic,
             protect: Prefixes::default(),
             dark: Prefixes::default(),
-            queue: Queue { first: 3100, count: 2, length: 8192, reader: Reader::Batch, guests: GuestQueue::Own },
+            queue: Queue::default(),
             fail: Fail { queue_full: QueueFull::Open, no_daemon: NoDaemon::Pass },
             rights: Rights::default(),
             control: Control { group: None },
