@@ -36,12 +36,6 @@ impl Queue {
             GuestQueue::None => self.first..=last.saturating_sub(1),
         }
     }
-
-    /// The guests' queue, where there is such a number.
-    #[must_use]
-    pub const fn guests_number(&self) -> Option<u16> {
-        self.first.checked_add(self.count)
-    }
 }
 
 /// How packets are read from a queue, and verdicts sent.

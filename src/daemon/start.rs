@@ -73,7 +73,7 @@ pub(super) fn find_guests_queue(config: &mut Config) {
 }
 
 fn guests_queue(config: &Config) -> Result<(), String> {
-    let number = config.queue.guests_number().ok_or("there is no queue 65536")?;
+    let number = config.queue.first.checked_add(config.queue.count).ok_or("there is no queue 65536")?;
     if let Some(owner) = queue::owner(number) {
         return Err(QueueError::InUse { number, owner }.to_string());
     }
@@ -154,9 +154,8 @@ pub(super) fn open_workers(
         Ok::<_, DaemonError>(Judge::new(blocks, shared, facts.clone(), acquaintance))
     };
     let mut workers = Vec::new();
-    for number in config.queue.numbers() {
-        let theirs = config.queue.guests == GuestQueue::Own && config.queue.guests_number() == Some(number);
-        let acquaintance = if theirs { Acquaintance::Guest } else { Acquaintance::Stranger };
+    for (i, number) in (0..).zip(config.queue.numbers()) {
+        let acquaintance = if i < config.queue.count { Acquaintance::Stranger } else { Acquaintance::Guest };
         workers.push(Worker::new(open_queue(number, config)?, judge_of(acquaintance)?));
     }
     let mut judge = (!config.decoy.is_none()).then(|| judge_of(Acquaintance::Stranger)).transpose()?;

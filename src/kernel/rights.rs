@@ -79,8 +79,7 @@ impl Account {
     pub fn cannot(&self, wanted: &[(PathBuf, Use)]) -> Result<Vec<(PathBuf, Use)>, RightsError> {
         let look = || {
             self.become_in_this_thread().map_err(|source| RightsError { step: "become another user", source })?;
-            let refused = wanted.iter().filter(|(path, wanted)| !may(path, *wanted));
-            Ok(refused.cloned().collect())
+            Ok(we_cannot(wanted))
         };
         let gone = || Err(RightsError { step: "try another user's rights", source: io::ErrorKind::Other.into() });
         thread::scope(|scope| scope.spawn(look).join().unwrap_or_else(|_| gone()))

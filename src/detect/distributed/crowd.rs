@@ -79,12 +79,12 @@ impl Crowd {
     pub(super) fn tell(&mut self, now: Moment, destination: IpAddr, has_room: bool) -> Option<Scan> {
         let since = self.gathers.take().filter(|_| has_room)?;
         // Others may have asked for the same meanwhile.
-        if count(self.own(since).count()) < PLACES || !self.has_sources(since) {
+        let places = count(self.own(since).count());
+        if places < PLACES || !self.has_sources(since) {
             return None;
         }
         let first = self.own(since).next()?.at;
         let last = self.own(since).next_back()?.at;
-        let places = count(self.own(since).count());
         let (mut known, mut members, mut newcomers) = (BTreeSet::new(), Vec::new(), Vec::new());
         let before: BTreeSet<_> = self.contacts.iter().filter(|one| one.told).map(|one| one.sighting.source).collect();
         for Contact { sighting, .. } in self.own(since) {
