@@ -1,27 +1,24 @@
 //! Reads what is kept beside the journal: never waiting for a pipe, never more than a file of ours has, and only what root, we or the service
 //! can have written; what operators may edit by hand, also those of a group that they gave it to, and through a link.
 
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::place::{anybodys, folder, not_ours_alone};
+use super::place::{ANYBODY_WRITES, OTHERS_WRITE, folder, not_ours_alone};
 
 /// What `path` has, of at most so many octets; nothing, where there is no file.
 pub(crate) fn read_ours(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    read(path, most, (libc::O_NOFOLLOW, not_ours_alone))
+    read(path, most, (libc::O_NOFOLLOW, OTHERS_WRITE))
 }
 
 /// The same of a file that operators keep as they like: only what everybody may write, or a stranger owns, is none of theirs.
 pub(crate) fn read_operators(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    read(path, most, (0, anybodys))
+    read(path, most, (0, ANYBODY_WRITES))
 }
 
-/// Why what was found may be another's words, if it may.
-type Doubt = fn(&Metadata) -> Option<String>;
-
-fn read(path: &Path, most: u64, (follow, doubt): (i32, Doubt)) -> io::Result<Option<Vec<u8>>> {
+fn read(path: &Path, most: u64, (follow, writers): (i32, u32)) -> io::Result<Option<Vec<u8>>> {
     let flags = follow | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -34,12 +31,12 @@ fn read(path: &Path, most: u64, (follow, doubt): (i32, Doubt)) -> io::Result<Opt
     if !found.is_file() {
         return Err(unfit("it is no regular file: move it away"));
     }
-    if let Some(why) = doubt(&found) {
+    if let Some(why) = not_ours_alone(&found, writers) {
         return Err(unfit(&format!(
             "{why}, and could have written it: give it to root or nftrap's user alone (chown, chmod go-w)"
         )));
     }
-    if let Some(why) = doubt(&fs::metadata(folder(path))?) {
+    if let Some(why) = not_ours_alone(&fs::metadata(folder(path))?, writers) {
         return Err(unfit(&format!("of its folder, {why}: choose a folder that only nftrap may write, in [journal]")));
     }
     let mut content = Vec::new();

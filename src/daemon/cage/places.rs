@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::act::Owed;
 use crate::config::{Config, JournalFile, MetricsAddress};
+use crate::journal::folder;
 use crate::kernel::cage::Places;
 use crate::kernel::rights::Use;
 
@@ -122,10 +123,6 @@ pub(super) fn places(wanted: Vec<Wanted>, programs: Vec<PathBuf>) -> Places {
         list.dedup();
     }
     places
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."))
 }
 
 /// The folder, or the next above it that is there.
