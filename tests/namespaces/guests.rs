@@ -28,6 +28,34 @@ fn visit(lab: &Lab, from: IpAddr, at: SocketAddr) {
     talk(&lab.attacker.connect(from, at), &service.accept());
 }
 
+/// Guests of either family: three places, asked for so often, do not cut one off, nor the session that it has; the fourth cuts off all but that.
+fn each_guest_is_cut_off_at_the_fourth_place(
+    lab: &Lab,
+    (guard, daemon): (&Namespace, &Daemon<'_>),
+    times: u32,
+    looked_at: u64,
+) {
+    for (client, at, key) in
+        [(routed(2), server(22), "10.1.0.2"), (routed6(1, 2), SocketAddr::new(SERVER6, 22), "fd00:1::")]
+    {
+        let service = lab.server.serve(at);
+        let session = lab.attacker.connect(client, at);
+        let its_end = service.accept();
+        talk(&session, &its_end);
+        for _ in 0..times {
+            probe_all(lab, guard, (client, at.ip()), &TRIGGERS, looked_at);
+        }
+        assert!(!daemon.blocks(key), "three places, {times} times");
+        assert_eq!(lab.attacker.knock(client, at), Answer::Open);
+
+        lab.probe(client, at.ip(), 1);
+        let blocked = daemon.wait_for_line(&format!("blocked source={key}"));
+        assert!(blocked.contains("hits=4"), "{blocked}");
+        talk(&session, &its_end);
+        assert_eq!(lab.attacker.knock_briefly(client, at), Answer::Silence);
+    }
+}
+
 /// Whether the kernel knows this guest.
 fn is_guest(guard: &Namespace, key: &str) -> bool {
     let set = if key.contains(':') { "guests6" } else { "guests4" };
@@ -38,25 +66,7 @@ fn is_guest(guard: &Namespace, key: &str) -> bool {
 fn packets_in_a_guests_name_do_not_cut_it_off_and_the_fourth_place_does() {
     let Some(lab) = Lab::on_one_link() else { return };
     let daemon = Daemon::start(&lab.server, "");
-    for (client, at, key) in
-        [(routed(2), server(22), "10.1.0.2"), (routed6(1, 2), SocketAddr::new(SERVER6, 22), "fd00:1::")]
-    {
-        let service = lab.server.serve(at);
-        let session = lab.attacker.connect(client, at);
-        let its_end = service.accept();
-        talk(&session, &its_end);
-        for ports in [&TRIGGERS[..], &TRIGGERS] {
-            probe_all(&lab, &lab.server, (client, at.ip()), ports, 1);
-        }
-        assert!(!daemon.blocks(key), "three places, twice");
-        assert_eq!(lab.attacker.knock(client, at), Answer::Open);
-
-        lab.probe(client, at.ip(), 1);
-        let blocked = daemon.wait_for_line(&format!("blocked source={key}"));
-        assert!(blocked.contains("hits=4"), "{blocked}");
-        talk(&session, &its_end);
-        assert_eq!(lab.attacker.knock_briefly(client, at), Answer::Silence);
-    }
+    each_guest_is_cut_off_at_the_fourth_place(&lab, (&lab.server, &daemon), 2, 1);
     let stranger = routed(3);
     lab.probe(stranger, SERVER, 111);
     let blocked = daemon.wait_for_line("blocked source=10.1.0.3 ");
@@ -120,23 +130,7 @@ fn a_gateway_knows_the_guests_of_its_hosts_and_takes_refusals_for_what_they_answ
     let gateway = lab.gateway.as_ref().expect("a lab with a gateway");
     let config = "[protect]\ndestinations = [\"10.2.0.0/24\", \"fd00:f::/64\"]\n";
     let daemon = Daemon::start(gateway, config);
-    for (client, at, key) in
-        [(routed(2), server(22), "10.1.0.2"), (routed6(1, 2), SocketAddr::new(SERVER6, 22), "fd00:1::")]
-    {
-        let service = lab.server.serve(at);
-        let session = lab.attacker.connect(client, at);
-        let its_end = service.accept();
-        talk(&session, &its_end);
-        probe_all(&lab, gateway, (client, at.ip()), &TRIGGERS, 2);
-        assert!(!daemon.blocks(key));
-        assert_eq!(lab.attacker.knock(client, at), Answer::Open);
-
-        lab.probe(client, at.ip(), 1);
-        let blocked = daemon.wait_for_line(&format!("blocked source={key}"));
-        assert!(blocked.contains("hits=4"), "{blocked}");
-        talk(&session, &its_end);
-        assert_eq!(lab.attacker.knock_briefly(client, at), Answer::Silence);
-    }
+    each_guest_is_cut_off_at_the_fourth_place(&lab, (gateway, &daemon), 1, 2);
     lab.probe(routed(3), GATEWAY, 111);
     daemon.wait_for_line("blocked source=10.1.0.3 ");
 }
