@@ -47,6 +47,8 @@ mod conntrack_full;
 mod crash;
 #[path = "namespaces/decoy.rs"]
 mod decoy;
+#[path = "namespaces/decoy_life.rs"]
+mod decoy_life;
 #[path = "namespaces/distributed.rs"]
 mod distributed;
 #[path = "namespaces/doctor.rs"]
